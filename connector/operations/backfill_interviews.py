@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from connector.context import Context
 from connector.domain.people.same_person import member
+from connector.domain.people.user_id import is_placeholder
 from connector.domain.results.koji_values import identifier
 from connector.domain.results.run import RunItem, chunks_of
 from connector.errors import FieldError, InvalidInput, NotConfigured
@@ -108,11 +109,13 @@ def _from_csv(text: str) -> dict[str, RunItem]:
 
 
 def _from_row(row: Mapping[str, str], line: int, errors: list[FieldError]) -> RunItem | None:
-    interview_id, completed_at = identifier(row["interview_id"]), row.get("completed_at")
+    interview_id, completed_at = identifier(row["interview_id"]), row.get("completed_at") or ""
     if interview_id is None:
         errors.append(FieldError("/csv", f"line {line} has no interview id"))
         return None
-    if completed_at and read_time(completed_at) is None:
+    if is_placeholder(completed_at):
+        completed_at = ""
+    elif read_time(completed_at) is None:
         detail = f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z"
         errors.append(FieldError("/csv", detail))
         return None

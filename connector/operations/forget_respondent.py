@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from connector.context import Context
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
-from connector.service.input.person_input import person_of
+from connector.service.input.person_input import UserId, person_of
 from connector.service.views import examples
 from connector.service.views.run import RunOutput, new_run_id, until_finished
 from connector.settings.rules import erasure_rules
-
-_Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 
 
 class ForgetInput(WaitInput):
     """The person to forget: give email, user_id or both."""
 
-    email: _Text | None = Field(None, description="Their e-mail address.")
-    user_id: _Text | None = Field(
+    email: str | None = Field(None, min_length=1, max_length=1_024, description="Their e-mail address.")
+    user_id: UserId | None = Field(
         None, description="Their Amplitude user id; also unset in Amplitude when nothing else knows it."
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, Field
 
@@ -14,7 +14,7 @@ from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.mapping import iso
 from connector.errors import NotFound
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
-from connector.service.input.person_input import person_of
+from connector.service.input.person_input import UserId, person_of
 from connector.service.launch_progress import pause_of
 from connector.service.planning import history_of
 from connector.service.views import examples
@@ -25,7 +25,7 @@ from connector.settings.rules import rest_rules
 if TYPE_CHECKING:
     from connector.ledger.people.person import History
 
-_Text = Annotated[str, Field(min_length=1, max_length=1_024)]
+
 _GOING: Final = (InvitationState.WAITING, InvitationState.SENDING)
 _WAITS: Final = "waits"
 _WHY: Final = {
@@ -41,8 +41,8 @@ _WHY: Final = {
 class PersonInput(Input):
     """The person to show: give email, user_id or both; without connection on all of yours."""
 
-    email: _Text | None = Field(None, description="Their e-mail address.")
-    user_id: _Text | None = Field(None, description="Their Amplitude user id.")
+    email: str | None = Field(None, min_length=1, max_length=1_024, description="Their e-mail address.")
+    user_id: UserId | None = Field(None, description="Their Amplitude user id.")
 
 
 class _OfConnection(BaseModel):

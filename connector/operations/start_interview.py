@@ -26,6 +26,7 @@ from connector.service.input.launch_input import (
     new_launch,
     require_koji,
 )
+from connector.service.input.person_input import UserId
 from connector.service.launch_progress import LaunchPause, key_pause, stored_pause
 from connector.service.views import examples
 from connector.service.views.launch import INVITED, LaunchOutput, opt_out_link, shown, with_link
@@ -49,7 +50,7 @@ class StartInput(PersonOptions):
     """The person to interview: give email, user_id or both."""
 
     email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
-    user_id: str | None = Field(None, max_length=1_024, description="The person's Amplitude user id.")
+    user_id: UserId | None = Field(None, description="The person's Amplitude user id.")
     name: str | None = Field(None, max_length=1_024, description="What the interviewer calls the person.")
 
 

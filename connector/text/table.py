@@ -19,6 +19,16 @@ _AS_TEXT = re.compile(
 ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
 """What a spreadsheet makes of a long number, such as 1.2E+11 or 2E+15; 1234e5678 is an id."""
 
+GROUPED = re.compile(
+    r"(?![12]?\d?\d(?:\.[0-2]\d\d){3}\Z)[1-9](?:\d*,0+|\d{0,2}(?:"
+    r"(?:[\s'\u2019]\d{3})+(?:[.,]0+)?|(?:,\d{2,3})*,\d{3}(?:\.0+)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,0+))"
+)
+"""A number with separators, such as 4,711,001 or 47,11,001 or 4711001,0; 4.711 and 10.100.200.123 are ids."""
+
+_EXACT_DIGITS = 15
+"""What a spreadsheet keeps of a number; it writes 0 for each further digit."""
+_LOST_DIGITS = 4  # all 0 by chance in one of 10,000
+
 
 def _plain(cell: str) -> str:
     marked = _AS_TEXT.fullmatch(cell)
@@ -56,8 +66,10 @@ class Table:
         """Yield the number of a line (1: the first) and its cells by name, without empty lines.
 
         Raises `InvalidInput` for a row with another number of cells than the header (`padded`: with more),
-        and for a cell of an `exact` column that a spreadsheet rounded (1.79517E+12): its digits are lost.
+        and for an `exact` column with a number that a spreadsheet rounded (1.79517E+12), so that its digits
+        are lost, or wrote with separators. What has more than 15 digits was cut when all of it ends in zeros.
         """
+        further: dict[str, list[str]] = {name: [] for name in exact}
         width = len(self.names)
         try:
             for cells in self._reader:
@@ -68,12 +80,22 @@ class Table:
                     raise self.refused(f"line {line} has another number of cells than the header")
                 row = {name: _plain(cell.strip()) for name, cell in zip(self.names, cells, strict=False)}
                 for name in exact:
-                    if ROUNDED.fullmatch(row.get(name, "")):
-                        why = "was rounded by a spreadsheet; write the column as text, and export it again"
-                        raise self.refused(f"line {line}: {name} {why}")
+                    cell = row.get(name, "")
+                    if (rounded := ROUNDED.fullmatch(cell)) or GROUPED.fullmatch(cell):
+                        raise self._formatted(f"line {line}: {name}", "rounded" if rounded else "formatted")
+                    if len(cell) > _EXACT_DIGITS and cell.isdecimal():
+                        further[name].append(cell[_EXACT_DIGITS:])
                 yield line, row
         except csv.Error:
             raise self._unreadable() from None
+        for name, ends in further.items():
+            lost = "".join(ends)
+            if len(ends) > 1 and len(lost) >= _LOST_DIGITS and not lost.strip("0"):
+                raise self._formatted(f"the column {name}", "rounded")
+
+    def _formatted(self, what: str, how: str) -> InvalidInput:
+        again = "write the column as text, and export it again"
+        return self.refused(f"{what} was {how} by a spreadsheet; {again}")
 
     def refused(self, detail: str) -> InvalidInput:
         """Return the error of the field that holds the table."""

@@ -24,8 +24,12 @@ _ITEM = re.compile(
 _BULLET = re.compile(r"\s*+(?:[-*\u2022\u2013]|[0-9]{1,2}[.)])\s")
 _SEPARATOR = re.compile(r"[;|\uff1b\u3001\u060c]|<br ?/?>", re.IGNORECASE)
 _LONGEST_TIME = 100
-_ISO = re.compile(r"\d{4}")
-_ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\Z", re.IGNORECASE)
+# ISO 8601; the hours and minutes of some countries stand as 14.45
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d|\d{8})(?:(?:T|\s+)(\d\d)(?:([:.]?)(\d\d)(?:\3(\d\d)(?:[.,](\d+))?)?)?"
+    r"\s*(?:(UTC|GMT|Z)|([+-]\d\d(?::?\d\d)?))?)?",
+    re.IGNORECASE,
+)
 # RFC 5322, and JavaScript's Date.toString: nothing may be left that parsedate_to_datetime would drop
 _DATED = re.compile(
     r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(\d{1,2}\s+[a-z]{3}|[a-z]{3}\s+\d{1,2}),?"
@@ -94,7 +98,8 @@ def labels(value: Any) -> tuple[str, ...] | None:
         value = split_list(value)
     if not isinstance(value, list | tuple):
         return None
-    names = [label(item) for item in value if item not in (None, "", {}, [])]
+    items = [text(item) if isinstance(item, str) else item for item in value]
+    names = [label(item) for item in items if item not in (None, {}, [])]
     if None in names:
         return None
     unique: dict[str, str] = {}
@@ -194,10 +199,16 @@ def read_time(value: Any) -> int | None:
     if not isinstance(value, str) or len(written := value.strip()) > _LONGEST_TIME:
         return None
     try:
-        at = datetime.fromisoformat(_ZONE.sub("Z", written)) if _ISO.match(written) else _dated(written)
+        at = _iso(found) if (found := _ISO.fullmatch(written)) else _dated(written)
         return in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
     except (ValueError, OverflowError):
         return None
+
+
+def _iso(found: re.Match[str]) -> datetime:
+    day, hour, _, minute, second, fraction, utc, offset = found.groups("")
+    clock = f"{hour or '00'}:{minute or '00'}:{second or '00'}.{fraction or 0}"
+    return datetime.fromisoformat(f"{day}T{clock}{'Z' if utc else offset}")
 
 
 def _dated(written: str) -> datetime:

@@ -100,6 +100,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
         ("user_id,email\nu-1,one@example.com,more\n", "line 2 has another number of cells"),
         ('user_id\n"u-1\n', "cannot be read as CSV"),
         ("user_id\n", "names no member"),
+        ('user_id\n"4,711,001"\n', "line 2: user_id was formatted by a spreadsheet"),
         ("user_id,email\n\nu-1,not an address\n", "error: --members: line 3: email is no e-mail address"),
     ],
 )

@@ -153,8 +153,9 @@ class TestInvitations:
             {"email": person(3), "mode": "telepathy"},
             {"email": person(4), "reinvite_after_days": 0},
             {"email": person(5), "connection": "nowhere"},
+            {"email": person(6), "user_id": "4,711,001"},
         )
-        assert [one["success"] for one in told] == [True, *[False] * 7]
+        assert [one["success"] for one in told] == [True, *[False] * 8]
         assert [one["identifier"] for one in told][:5] == [
             person(1),
             "no address",
@@ -162,7 +163,17 @@ class TestInvitations:
             None,
             None,
         ]
-        words = ["", "email", "colour", "email", "object", "mode", "reinvite_after_days", "nowhere"]
+        words = [
+            "",
+            "email",
+            "colour",
+            "email",
+            "object",
+            "mode",
+            "reinvite_after_days",
+            "nowhere",
+            "user_id",
+        ]
         assert all(word in one.get("error_message", "") for one, word in zip(told, words, strict=True)), told
         assert started(world) == 1
 

@@ -55,6 +55,33 @@ def test_what_a_spreadsheet_rounded_is_refused_with_its_line(cell: str) -> None:
     assert rows(f"user_id;email;note\nu-1;a@example.com;{cell}\n")[0]["note"] == cell
 
 
+@pytest.mark.parametrize(
+    "cell", ["5,711,001", "4 711 001", "4\u202f711\u202f001", "4'711'001", "4.711.001", "4711001,0"]
+)
+def test_a_number_with_separators_is_refused_with_its_line(cell: str) -> None:
+    with pytest.raises(InvalidInput, match="line 3: user_id was formatted"):
+        rows(f"user_id;email\nu-1;a@example.com\n{cell};b@example.com\n")
+
+
+@pytest.mark.parametrize("cells", [("123456789012345000", "123456789012346000"), ("1234567890123450",) * 4])
+def test_a_column_that_a_spreadsheet_cut_to_15_digits_is_refused(cells: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput, match="the column user_id was rounded"):
+        rows("\n".join(("user_id;email", *(f"{cell};a@example.com" for cell in ("42", *cells)))))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("123456789012345000",),
+        ("123456789012345000", "123456789012346000", "123456789012345001"),
+        ("1234567890123450", "1234567890123460"),  # one of a hundred pairs
+        ("user-67890123450000", "user-67890123460000"),
+    ],
+)
+def test_long_ids_that_may_end_in_zeros_are_read(cells: tuple[str, ...]) -> None:
+    assert [row["user_id"] for row in rows("\n".join(("user_id", *cells)))] == [*cells]
+
+
 @pytest.mark.parametrize("cell", ["1234e5678", "12e34567", "2E15"])
 def test_a_hexadecimal_id_was_not_rounded(cell: str) -> None:
     assert rows(f"user_id;email\n{cell};a@example.com\n")[0]["user_id"] == cell

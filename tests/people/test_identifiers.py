@@ -14,6 +14,9 @@ from connector.domain.people.user_id import is_placeholder, user_id_of
 from connector.domain.results.amplitude_user import amplitude_user_of, unusable
 from connector.domain.results.interview import Interview
 from connector.domain.results.respondent import names_of
+from connector.errors import InvalidInput
+from connector.operations.get_person import PersonInput
+from connector.service.input.validate import read_input
 
 pytestmark = pytest.mark.unit
 
@@ -76,6 +79,25 @@ PLACEHOLDERS = [
     ),
     *(" null ", "\u200bnull", "\ufeffN/A", "nu\u200bll", "\uff2e\uff0f\uff21"),
     *("$user_id", ":user_id", "@user_id", "None,", "'null'", '"null"', "not provided"),
+    *(
+        "#\u041d/\u0414",
+        "#I/T",
+        "#YOK",
+        "#HIÁNYZIK",
+        "#NENÍ_K_DISPOZICI",
+        "#NEDOSTUPNÝ",
+        "#\u0394/\u03a5",
+        "#N/DISP",
+    ),
+    *("#GETTING_DATA", "#N/A N/A", "Err:504", "Fehler:504", "#ДЕЛ/0!", "Ошибка:502"),
+    *("FALSCH", "FAUX", "FALSO", "ONWAAR", "ЛОЖЬ", "FAŁSZ", "WAHR", "VRAI", "VERDADERO", "YANLIŞ", "NaT"),
+    *("0.00", "0,00", "0.000", "00", "-0.0", "-1.0", "0000-00-00 00:00:00", "00:00:00:00:00:00"),
+    *("N/D", "S/D", "k. A.", "unbekannt", "desconocido", "н/д", "нет данных", "not-set", "not_provided"),
+    *("Wird geladen...", "Chargement\u2026"),
+]
+GROUPED = [
+    *("5,711,001", "47,11,001", "5,711,001.00", "4 711 001", "4\u00a0711\u00a0001", "4\u202f711\u202f001"),
+    *("4\u2009711\u2009001", "4'711'001", "4\u2019711\u2019001", "4.711.001", "4.711,00", "4711001,0"),
 ]
 REAL = [
     *(
@@ -92,6 +114,8 @@ REAL = [
         "$42",
         "@ann",
         *("#42", "#ann", "_ann_", "hidden-gem", "0000-12", "00000042", "a@undefined.example", "true north"),
+        *("4.711", "123.456.789-09", "10.100.200.123", "1.2.3", "+49 171 234 567", "4,7", "12 34", "1.05"),
+        *("Vero", "Nat", "#yok", "error:504", "user.0", "007.0"),
     ),
     *("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "auth0|5f7c8ec7", "a%20b", "x{y", "12345678901234567890"),
 ]
@@ -110,6 +134,23 @@ def test_a_placeholder_is_no_person(written: str) -> None:
 def test_a_real_id_stays_as_it_is(written: str) -> None:
     assert user_id_of(written) == written
     assert f"user:{written}" in aliases(Member(written, None, None))
+
+
+@pytest.mark.parametrize("written", GROUPED)
+def test_a_number_with_separators_is_no_id(written: str) -> None:
+    assert user_id_of(written) is None
+    assert unusable(written, 1) is not None
+    with pytest.raises(InvalidInput, match="user_id: is a number with separators"):
+        read_input(PersonInput, {"user_id": f" {written}", "connection": "default"})
+
+
+def test_a_whole_number_is_the_same_with_and_without_decimals() -> None:
+    for written in ("5711001.0", "5711001.00", " 5711001.0 ", 5711001.0):
+        assert user_id_of(written) == "5711001"
+    external = Interview("int-1", external_id="5711001.0")
+    rules = {"null_email_is_anonymous": False, "trust_external_id": True}
+    assert amplitude_user_of(external, **rules) == "5711001"
+    assert names_of(external) == ("user:5711001",)
 
 
 def test_a_number_is_an_id_and_marks_at_its_edges_are_none_of_it() -> None:

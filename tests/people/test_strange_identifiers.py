@@ -169,6 +169,37 @@ async def test_an_id_that_many_people_share_leads_to_no_link_of_another(world: W
     assert (first["user_id"], second["user_id"]) == (None, None)
 
 
+async def test_a_number_with_decimals_is_the_same_person_at_every_door(world: World) -> None:
+    one = await world.get("start_interview", user_id="5711001.0", wait_seconds=10)
+    assert (one["status"], one["user_id"]) == ("started", "5711001")
+    members = [{"user_id": written} for written in ("5711001.00", 5711001, "5711001")]
+    planned = await plan(world, members=members)
+    assert planned["skipped"] == {"already_invited": 1, "duplicate_in_cohort": 2}
+    planned = await plan(world, cohort_id=await cohort(world, {"user_id": "5711001.0"}))
+    assert planned["skipped"] == {"already_invited": 1}
+    assert (await world.get("get_person", user_id="5711001.0"))["user_id"] == "5711001"
+    assert (await world.get("list_syncs", search="5711001.0"))["items"] == []
+    await world.get("forget_respondent", user_id="5711001.0", wait_seconds=10)
+    assert (await plan(world, members=members))["skipped"] == {"suppressed": 1, "duplicate_in_cohort": 2}
+
+
+@pytest.mark.parametrize("written", ["4,711,001", "4\u202f711\u202f001", "4.711.001"])
+async def test_a_number_with_separators_is_refused_where_a_caller_can_be_told(
+    world: World, written: str
+) -> None:
+    for name in ("start_interview", "get_person", "forget_respondent"):
+        refused = await world.call(name, user_id=written, email=ANN)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/user_id")
+    refused = await world.call("plan_cohort_launch", members=[{"user_id": "4711001"}, {"user_id": written}])
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/members/1/user_id")
+    rows: list[dict[str, Any]] = [
+        {"user_id": written},
+        {"user_id": "5,711,001", "properties": {"email": ANN}},
+    ]
+    planned = await plan(world, cohort_id=await cohort(world, *rows))
+    assert (planned["to_invite"], planned["skipped"]) == (1, {"no_identifier": 1})
+
+
 async def test_an_email_that_says_nothing_counts_as_not_given(world: World) -> None:
     one = await world.get("start_interview", user_id="user-1", email="n/a", wait_seconds=10)
     assert (one["status"], one["email"]) == ("started", None)

@@ -112,7 +112,9 @@ async def test_rows_of_one_interview_fill_each_other_and_a_placeholder_is_no_add
     await world.interview("int-2")
     csv = (
         "interview_id,completed_at,email\n"
-        "int-1,,n/a\n"
+        "int-1,NULL,n/a\n"
+        "int-1,0000-00-00 00:00:00,\n"
+        "int-1,NaT,\n"
         "int-1,2026-10-01T10:00:00Z,\n"
         "int-1,,Told <told@example.com>\n"
         "int-1,2026-10-02T10:00:00Z,other@example.com\n"

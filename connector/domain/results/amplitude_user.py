@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.domain.people.user_id import LONGEST, is_placeholder
+from connector.domain.people.user_id import LONGEST, is_placeholder, whole
 from connector.domain.results.interview import Interview
 
 
@@ -23,8 +23,8 @@ def amplitude_user_of(
         return interview.respondent_email
     if interview.email_given and null_email_is_anonymous:
         return None
-    trusted = trust_external_id and interview.external_id and not is_placeholder(interview.external_id)
-    return interview.external_id if trusted else None
+    foreign = interview.external_id if trust_external_id else None
+    return None if foreign is None or is_placeholder(foreign) else whole(foreign)
 
 
 def is_respondent_known(interview: Interview) -> bool:

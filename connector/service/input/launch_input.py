@@ -22,6 +22,7 @@ from connector.domain.people.same_person import Member, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
 from connector.service import planning
 from connector.service.execution.operation import WaitInput
+from connector.service.input.person_input import UserId
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
@@ -53,7 +54,7 @@ class MemberInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    user_id: str | None = Field(None, max_length=1_024, description="The person's Amplitude user id.")
+    user_id: UserId | None = Field(None, description="The person's Amplitude user id.")
     email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
     name: str | None = Field(None, max_length=1_024, description="What the interviewer calls the person.")
     properties: dict[str, Any] | None = Field(

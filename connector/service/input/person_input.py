@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
 from connector.domain.people.same_person import Member, member
 from connector.errors import InvalidInput
+from connector.text.table import GROUPED
+
+
+def _is_one_number(user_id: str) -> str:
+    if GROUPED.fullmatch(user_id.strip()):
+        raise ValueError("is a number with separators; write its digits alone")
+    return user_id
+
+
+UserId = Annotated[str, Field(min_length=1, max_length=1_024), AfterValidator(_is_one_number)]
+"""A user id of a caller, who can be told that a spreadsheet wrote 4,711,001 for 4711001."""
 
 
 def person_of(email: str | None, user_id: str | None) -> Member:
