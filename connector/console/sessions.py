@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -47,6 +48,8 @@ class Sessions:
         self._is_https = settings.public_url.startswith("https://")
         self._context = context
         self._gate = gate
+        self.streams: Counter[str] = Counter()
+        """The streams of this process that are open."""
 
     @property
     def cookie(self) -> str:

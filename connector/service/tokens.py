@@ -68,15 +68,19 @@ async def listed(ctx: Context) -> list[Token]:
     return [t for t in known if own is None or (t.connections is not None and own >= set(t.connections))]
 
 
-async def revoke(ctx: Context, name: str) -> None:
-    """End a token and its grants at once, on every server. Raises `NotFound`, and `Forbidden` as `create`."""
+async def revoke(ctx: Context, name: str) -> str:
+    """End a token and what was made with it at once, on every server; return what to tell a person.
+
+    Raises `NotFound`, and `Forbidden` as `create`.
+    """
     _require(ctx.caller, None)
     if name not in [token.name for token in await listed(ctx)]:
         raise NotFound("name: there is no token of that name; koji-amplitude token list shows them.")
     async with entered(ctx, DEFAULT_CONNECTION, "revoke_token", Effect.WRITE, {"token": name}) as entry:
-        await ctx.ledger.tokens.revoke(name, ctx.clock.now())
+        subscriptions, callbacks = await ctx.ledger.tokens.revoke(name, ctx.clock.now())
         await ctx.ledger.grants.end(token_name=name)
         entry.outcome = "done"
+    return f"The token {name} is revoked; subscriptions ended: {subscriptions}, callbacks: {callbacks}."
 
 
 def _require(caller: Caller, connections: Collection[str] | None) -> None:

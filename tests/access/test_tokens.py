@@ -15,7 +15,8 @@ from connector.http.auth import token_digest
 from connector.service.tokens import new_token
 from tests.support import toy_server
 from tests.support.cli_runs import Machine
-from tests.support.harness import World, open_world
+from tests.support.harness import World, message, open_world
+from tests.support.receiver import arrived, receiving
 from tests.support.toy_server import assert_problem
 
 pytestmark = pytest.mark.e2e
@@ -242,6 +243,39 @@ async def test_the_command_line_makes_shows_and_ends_tokens(world: World, tmp_pa
     assert machine.run("token", "revoke", "nobody").returncode == 3
     answer = await world.client.get("/me", headers={**header, "Authorization": ""})
     assert_problem(answer, 401, "unauthenticated")
+
+
+async def test_what_a_token_subscribed_ends_with_it(world: World, tmp_path: Path) -> None:
+    await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
+    home = tmp_path / "home"
+    home.mkdir()
+    machine = Machine(home, {"DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}"})
+    zapier = await a_token(world, "read", "write")
+    async with receiving() as theirs, receiving() as ours:
+        for receiver, headers in ((theirs, zapier), (ours, None)):
+            wanted = {"target_url": receiver.url, "event": "interview_synced"}
+            assert (await world.client.post("/hooks", json=wanted, headers=headers)).status_code == 201
+        revoked = machine.run("token", "revoke", "zapier")
+        assert "The token zapier is revoked; subscriptions ended: 1, callbacks: 0." in revoked.stderr
+        assert [one["target_url"] for one in (await world.client.get("/hooks")).json()] == [ours.url]
+        await world.deliver(message("int-1"))
+        await arrived(ours, 1)
+        await world.idle()
+        assert theirs.got == []
+
+
+async def test_what_the_api_token_subscribed_ends_with_its_value(world: World) -> None:
+    await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
+    wanted = {"target_url": "http://127.0.0.1:9/hook", "event": "interview_synced"}
+    robot = await a_token(world, "read", "write")
+    for headers, target in ((None, "api"), (robot, "robot")):
+        asked = {**wanted, "target_url": f"http://127.0.0.1:9/{target}"}
+        assert (await world.client.post("/hooks", json=asked, headers=headers)).status_code == 201
+    await world.restart()
+    assert len(await world.context.ledger.hooks.listed(["default"], None)) == 2
+    await world.restart(CONNECTOR_API_TOKEN="another-token-of-the-tests")
+    (left,) = await world.context.ledger.hooks.listed(["default"], None)
+    assert left.target_url.endswith("/robot")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from starlette.responses import Response
 
 from connector.domain.access import Token
 from connector.http.auth import token_digest
+from connector.ledger.events.callbacks import OF_HOST
 from connector.service.tokens import new_token
+from connector.workers.events.callbacks import AT_ONCE
 from tests.support.harness import QUICK, World, message, open_world, until
 from tests.support.receiver import Receiver, arrived, receiving
 
@@ -42,10 +44,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield opened
 
 
-async def pending(world: World, receiver: Receiver, **more: Any) -> dict[str, Any]:
+async def pending(world: World, target: Receiver | str, **more: Any) -> dict[str, Any]:
     """Ask for the sync of an interview whose analysis is not there yet."""
     await world.interview("int-1", state="processing")
-    answer = await world.call(SYNC, interview_id="int-1", wait_seconds=0, callback_url=receiver.url, **more)
+    url = target if isinstance(target, str) else target.url
+    answer = await world.call(SYNC, interview_id="int-1", wait_seconds=0, callback_url=url, **more)
     assert answer.status_code == 202, answer.text
     body: dict[str, Any] = answer.json()
     assert body["status"] == "pending"
@@ -151,6 +154,20 @@ async def test_a_target_that_is_gone_is_not_asked_again(world: World, receiver: 
     await arrived(receiver, 1)
     await until(lambda: none_is_owed(world))
     assert len(receiver.got) == 1
+
+
+async def test_a_target_that_does_not_answer_delays_no_other(world: World, receiver: Receiver) -> None:
+    async with receiving() as tarpit:
+        tarpit.gate.clear()
+        targets = [f"{tarpit.url}/{n}" for n in range(AT_ONCE)]
+        for url in (*targets, receiver.url):
+            assert (await pending(world, url))["status"] == "pending"
+        await world.deliver(message("int-1"))
+        (told,) = await arrived(receiver, 1)
+        assert told["status"] == "synced"
+        assert len(tarpit.got) <= OF_HOST
+        tarpit.gate.set()
+        await arrived(tarpit, AT_ONCE)
 
 
 async def test_what_is_owed_outlives_a_restart(world: World, receiver: Receiver) -> None:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from connector.domain.events.event import EventType
 from connector.ledger.events import hooks
 from connector.service import triggers
+from connector.workers.events.hooks import AT_ONCE
 from tests.support.harness import QUICK, World, message, open_world, serving, until
 from tests.support.receiver import Receiver, arrived, receiving
 from tests.support.resolver import Resolver
@@ -123,6 +124,23 @@ async def test_subscribing_twice_is_one_subscription(world: World, receiver: Rec
         assert (gone.status_code, gone.json()) == (200, {})
     assert (await world.client.delete("/hooks", params={"target_url": receiver.url})).json() == {}
     assert (await world.client.get("/hooks")).json() == []
+
+
+async def test_one_that_ended_gets_no_more_of_what_was_on_its_way(world: World, receiver: Receiver) -> None:
+    receiver.gate.clear()
+    hook = await subscribed(world, "interview_synced", receiver.url)
+    await world.deliver(message("int-0"))
+    await arrived(receiver, 1)
+    await world.deliver(*(message(f"int-{n}", n) for n in range(1, 12)))
+    await world.ended(*(f"int-{n}" for n in range(1, 12)))
+    receiver.gate.set()  # only what waits now goes on
+    receiver.gate.clear()
+    await arrived(receiver, 1 + AT_ONCE)
+    await world.client.delete(f"/hooks/{hook['id']}")
+    world.move(2)
+    receiver.gate.set()
+    await world.idle()
+    assert len(receiver.got) == 1 + AT_ONCE
 
 
 async def test_gone_deletes_at_once(world: World, receiver: Receiver) -> None:

@@ -76,10 +76,10 @@ def list_tokens(output: str) -> int:
 @command.command("revoke")
 @click.argument("name")
 def revoke_token(name: str) -> int:
-    """End a token with its grants, or one grant (TOKEN/GRANT), at once, on every server of the ledger."""
-    end, what = (grants.end, "grant") if "/" in name else (tokens.revoke, "token")
-    run_in_context(read_settings(quiet=True), lambda ctx: end(_here(ctx), name))
-    say(f"The {what} {name} is revoked.")
+    """End a token and what was made with it, or one grant (TOKEN/GRANT), on every server of the ledger."""
+    end = grants.end if "/" in name else tokens.revoke
+    told = run_in_context(read_settings(quiet=True), lambda ctx: end(_here(ctx), name))
+    say(told or f"The grant {name} is revoked.")
     return 0
 
 

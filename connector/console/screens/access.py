@@ -27,8 +27,7 @@ async def act(visit: Visit) -> Response:
     """Create a token, which the next page shows once, revoke one, or end a grant."""
     name = visit.form.get("name", "")
     if visit.form.get("do") == "revoke":
-        await tokens.revoke(visit.ctx, name)
-        return visit.done(visit.url(), f"The token {name} is revoked.")
+        return visit.done(visit.url(), await tokens.revoke(visit.ctx, name))
     if visit.form.get("do") == "end":
         await grants.end(visit.ctx, name)
         return visit.done(visit.url(), f"The grant {name} has ended.")

@@ -11,7 +11,8 @@ class Callback(NamedTuple):
     """A result that a caller waits for. `answer` is the unfinished answer, as JSON without personal data.
 
     `scopes` are those of the caller, with spaces between; None stands for none. At `due` (ms) the result is
-    looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts the posts.
+    looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts the posts. `token` is the
+    caller's `owner`, and `host` a hash of the target's host; None for one from before these were stored.
     """
 
     id: str
@@ -24,6 +25,8 @@ class Callback(NamedTuple):
     ready_at: int | None = None
     tries: int = 0
     scopes: str | None = None
+    token: str | None = None
+    host: str | None = None
 
 
 class Result(NamedTuple):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from connector.domain.access import Token
 from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, glances, reads, writes
 from connector.ledger.db.schema.access import token
+from connector.ledger.events.ownership import end_owned
 
 _BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
 
@@ -37,11 +38,20 @@ class Tokens(Repository):
         return [_load(row) for row in c.execute(select(token).order_by(token.c.name))]
 
     @writes
-    def revoke(self, c: Connection, name: str, now: int) -> bool:
-        """Revoke a token; one that is revoked keeps its time. False for an unknown name."""
-        by_name = token.c.name == name
-        c.execute(update(token).where(by_name, token.c.revoked_at.is_(None)).values(revoked_at=now))
-        return c.execute(select(token.c.name).where(by_name)).first() is not None
+    def revoke(self, c: Connection, name: str, now: int) -> tuple[int, int]:
+        """Revoke a token; one that is revoked keeps its time.
+
+        Its subscriptions and callbacks end with it; return how many of each.
+        """
+        live = token.c.name == name, token.c.revoked_at.is_(None)
+        c.execute(update(token).where(*live).values(revoked_at=now))
+        return end_owned(c, lambda owner: owner == name)
+
+    @writes
+    def replaced(self, c: Connection, owner: str) -> tuple[int, int]:
+        """End the subscriptions and callbacks of a fixed token's other values; return how many of each."""
+        earlier = f"{owner.partition(':')[0]}:"
+        return end_owned(c, lambda by: and_(by.startswith(earlier), by != owner))
 
     @writes
     def used(self, c: Connection, sha256: str, now: int) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select, update
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, delete, func, select, update
 
 from connector.domain.events.callback import Callback
 from connector.ledger.db.queries import earliest, insert_once
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.events import callback
+from connector.ledger.events.ownership import is_live
+from connector.net.target_client import encoded
+
+OF_HOST, OF_CALLER = 4, 12
+"""The callbacks of one caller that are served at a time: to one host, and to all."""
 
 
 class Callbacks(Repository):
@@ -15,14 +22,27 @@ class Callbacks(Repository):
 
     @writes
     def add(self, c: Connection, new: Callback) -> None:
-        """Store a callback; one of the same id stays as it is."""
-        insert_once(c, callback, **new._replace(target_url=self.keys.seal(new.target_url))._asdict())
+        """Store a callback, unless its token was revoked meanwhile; one of the same id stays as it is."""
+        if is_live(c, new.token):
+            host = self.keys.keyed_hash(urlsplit(encoded(new.target_url)).netloc)
+            sealed = new._replace(target_url=self.keys.seal(new.target_url), host=host)
+            insert_once(c, callback, **sealed._asdict())
 
     @reads
     def due(self, c: Connection, now: int, limit: int) -> list[Callback]:
-        """Return callbacks that are due, the longest due first; their addresses are sealed."""
-        query = select(callback).where(callback.c.due <= now).order_by(callback.c.due).limit(limit)
-        return [Callback(**row) for row in c.execute(query).mappings()]
+        """Return callbacks that are due, each caller's longest due first; their addresses are sealed.
+
+        They are the longest due of each caller's host, and of each caller. As one stays due while it is
+        served, no more are served at a time.
+        """
+        one = callback.c
+        of_host = func.row_number().over(partition_by=(one.token, one.host), order_by=(one.due, one.id))
+        few = select(one.id, one.token, one.due, of_host.label("n")).where(one.due <= now).subquery()
+        of_caller = func.row_number().over(partition_by=few.c.token, order_by=(few.c.due, few.c.id))
+        fewer = select(few.c.id, of_caller.label("n")).where(few.c.n <= OF_HOST).subquery()
+        query = select(callback).join(fewer, fewer.c.id == one.id).where(fewer.c.n <= OF_CALLER)
+        rows = c.execute(query.order_by(fewer.c.n, one.due, one.id).limit(limit))
+        return [Callback(**row) for row in rows.mappings()]
 
     @reads
     def next_due(self, c: Connection) -> int | None:

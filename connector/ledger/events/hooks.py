@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, select, update
 from sqlalchemy.sql.functions import count
 
 from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
-from connector.errors import Conflict
+from connector.errors import Conflict, Unauthenticated
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_hooks
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.events import event, hook, hook_delivery
 from connector.ledger.events.events import in_order
+from connector.ledger.events.ownership import end_hooks, is_live
 from connector.text.json import loads
 
 _HOOK = tuple(hook.c[name] for name in Hook._fields)
@@ -45,8 +46,11 @@ class Hooks(Repository):
     def subscribe(self, c: Connection, new: Hook, secret: str) -> tuple[Hook, str]:
         """Store a subscription; one of the same target, event and connection stays, and is returned.
 
-        Raises `Conflict` when the connection has `MOST` others.
+        Raises `Conflict` when the connection has `MOST` others, and `Unauthenticated` when the token that
+        makes it was revoked meanwhile.
         """
+        if not is_live(c, new.token):
+            raise Unauthenticated("The token was revoked.")
         lock_hooks(c)
         same = (getattr(hook.c, name) == getattr(new, name) for name in ("connection", "event", "target_url"))
         row = c.execute(select(*_HOOK, hook.c.secret).where(*same)).first()
@@ -75,10 +79,7 @@ class Hooks(Repository):
     ) -> int:
         """Delete subscriptions of connections by id or by target, with their deliveries; return how many."""
         which = hook.c.id == hook_id if hook_id is not None else hook.c.target_url == target_url
-        chosen = select(hook.c.id).where(hook.c.connection.in_(connections), which).order_by(hook.c.id)
-        hook_ids = c.execute(chosen.with_for_update()).scalars().all()
-        c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.hook_id.in_(hook_ids))))
-        return c.execute(delete(hook).where(hook.c.id.in_(hook_ids))).rowcount
+        return end_hooks(c, hook.c.connection.in_(connections), which)
 
     @reads
     def events(self, c: Connection, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:

@@ -76,7 +76,10 @@ class HookWorker(TaskWorker):
                 await clock.sleep(position / self._rate)
             async with gate:
                 event = delivery.event
-                if view is None or clock.now() - rendered_at > FRESH:  # a person may have been erased since
+                if view is None or clock.now() - rendered_at > FRESH:
+                    # since then the subscription may have ended, and a person may have been erased
+                    if hook not in await self._ledger.hooks.listed([hook.connection], hook.target_url):
+                        return
                     (view,) = await triggers.render(ctx, [event])
                 message = Message(event.id, dumps(view).encode(), event.at, delivery.tries)
                 sent = await deliver(client, hook.target_url, secret, message, clock.now())
