@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import httpx
-import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -64,7 +63,6 @@ from connector.workers.upkeep.retention import RetentionWorker
 
 ENDPOINTS = (*HTTP_ENDPOINTS, census)
 """What is served beside the operations."""
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +198,6 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with build(settings, workers=workers, clock=clock, lease_ms=lease_ms) as running:
             app.state.context, app.state.runner = running.context, running.runner
-            if holder := await gate.holder(digest):
-                subscriptions, callbacks = await running.context.ledger.tokens.replaced(holder.owner)
-                if subscriptions or callbacks:
-                    _log.warning("api_token_changed", subscriptions=subscriptions, callbacks=callbacks)
             webhook.open(running.context)
             cohorts.open(running.context)
             async with AsyncExitStack() as stack:
@@ -217,8 +211,7 @@ def create_app(
         opened: Context = app.state.context
         return opened
 
-    digest = token_digest(token.get_secret_value())
-    gate = Gate({"token": digest}, context)
+    gate = Gate({"token": token_digest(token.get_secret_value())}, context)
     mounted = [make(settings, context, gate) for make in mounts]
     app = Starlette(
         routes=[

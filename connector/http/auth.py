@@ -88,7 +88,7 @@ class Gate:
 
     def _fixed(self, digests: Iterable[bytes]) -> Caller | None:
         names = matching(self._tokens, digests)
-        return Caller(names[-1], SURFACE, digest=self._tokens[names[-1]].hex()) if names else None
+        return Caller(names[-1], SURFACE) if names else None
 
     async def _named(self, digest: str) -> Caller | None:
         tokens, now = self._context().ledger.tokens, self._context().clock.now()

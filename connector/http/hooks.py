@@ -101,12 +101,12 @@ async def subscribe(call: Call) -> Response:
     await ctx.targets.require("target_url", wanted.target_url, ctx.caller.name)
     hook_id = f"hook_{secrets.token_hex(12)}"
     fresh = Hook(
-        hook_id, wanted.connection, wanted.event, wanted.target_url, ctx.clock.now(), ctx.caller.owner
+        hook_id, wanted.connection, wanted.event, wanted.target_url, ctx.clock.now(), ctx.caller.name
     )
     async with entered(ctx, wanted.connection, "subscribe", Effect.WRITE, {}) as entry:
         hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
         entry.outcome, entry.made = "done", {"hook_id": hook.id}
-    shown = secret if hook.token == ctx.caller.owner else None
+    shown = secret if hook.token == ctx.caller.name else None
     made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=shown)
     where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
     return as_json(made, 201, {**NO_STORE, "Location": where})

@@ -14,7 +14,6 @@ class Caller:
     """The caller of an operation; `name` is that of its credential.
 
     None means all `connections`, and all `operations` of its scopes. `more` says how to get a missing scope.
-    `digest` is that of a fixed token, whose value may be changed under the same name.
     """
 
     name: str
@@ -23,12 +22,6 @@ class Caller:
     connections: frozenset[str] | None = None
     operations: frozenset[str] | None = None
     more: str = "A person can make a token with that scope: koji-amplitude token create."
-    digest: str = ""
-
-    @property
-    def owner(self) -> str:
-        """Return what marks as this caller's own what ends with its token: no two tokens have the same."""
-        return f"{self.name}:{self.digest}" if self.digest else self.name
 
     def may_call(self, operation: str) -> bool:
         """Tell whether an operation is among those that its address offers."""

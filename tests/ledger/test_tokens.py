@@ -68,11 +68,3 @@ async def test_a_revoked_token_makes_nothing_more(ledger: Ledger) -> None:
         await ledger.hooks.subscribe(a_hook("zapier"), "secret")
     await ledger.callbacks.add(a_callback()._replace(token="zapier"))
     assert await owners(ledger) == (set(), set())
-
-
-async def test_what_an_earlier_value_of_a_fixed_token_made_ends(ledger: Ledger) -> None:
-    for owner in ("token:old", "token:new", "tokens", None):
-        await ledger.hooks.subscribe(a_hook(owner), "secret")
-        await ledger.callbacks.add(a_callback(f"cb_{owner}")._replace(token=owner))
-    assert await ledger.tokens.replaced("token:new") == (1, 1)
-    assert await owners(ledger) == ({"token:new", "tokens", None},) * 2

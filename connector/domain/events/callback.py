@@ -11,8 +11,8 @@ class Callback(NamedTuple):
     """A result that a caller waits for. `answer` is the unfinished answer, as JSON without personal data.
 
     `scopes` are those of the caller, with spaces between; None stands for none. At `due` (ms) the result is
-    looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts the posts. `token` is the
-    caller's `owner`, and `host` a hash of the target's host; None for one from before these were stored.
+    looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts the posts. `token` names
+    the caller's token, and `host` is a hash of the target's host; None for one from before these were stored.
     """
 
     id: str

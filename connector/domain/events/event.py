@@ -39,7 +39,7 @@ class Event(NamedTuple):
 class Hook(NamedTuple):
     """A subscription: one URL gets one type of event of one connection. `created_at` is in ms.
 
-    `token` is the `owner` of the caller that made it; None for one from before that was stored.
+    `token` names the token that made it; None for one from before that was stored.
     """
 
     id: str

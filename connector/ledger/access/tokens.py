@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from connector.domain.access import Token
 from connector.ledger.db.queries import insert_once
@@ -45,13 +45,7 @@ class Tokens(Repository):
         """
         live = token.c.name == name, token.c.revoked_at.is_(None)
         c.execute(update(token).where(*live).values(revoked_at=now))
-        return end_owned(c, lambda owner: owner == name)
-
-    @writes
-    def replaced(self, c: Connection, owner: str) -> tuple[int, int]:
-        """End the subscriptions and callbacks of a fixed token's other values; return how many of each."""
-        earlier = f"{owner.partition(':')[0]}:"
-        return end_owned(c, lambda by: and_(by.startswith(earlier), by != owner))
+        return end_owned(c, name)
 
     @writes
     def used(self, c: Connection, sha256: str, now: int) -> None:

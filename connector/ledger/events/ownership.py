@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from sqlalchemy import Column, ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from connector.ledger.db.schema.access import token
 from connector.ledger.db.schema.events import callback, hook, hook_delivery
 from connector.ledger.events.events import in_order
 
 
-def is_live(c: Connection, owner: str | None) -> bool:
-    """Tell whether an owner's token is not revoked; nobody revokes it until the transaction ends."""
-    revoked_at = select(token.c.revoked_at).where(token.c.name == owner)
+def is_live(c: Connection, name: str | None) -> bool:
+    """Tell whether a token is not revoked; nobody revokes it until the transaction ends."""
+    revoked_at = select(token.c.revoked_at).where(token.c.name == name)
     return c.execute(revoked_at.with_for_update(read=True)).scalar() is None
 
 
-def end_owned(c: Connection, owns: Callable[[Column[str]], ColumnElement[bool]]) -> tuple[int, int]:
-    """Delete the subscriptions and callbacks of the owners that `owns` selects; return how many of each."""
-    callbacks = c.execute(delete(callback).where(owns(callback.c.token))).rowcount
-    return end_hooks(c, owns(hook.c.token)), callbacks
+def end_owned(c: Connection, name: str) -> tuple[int, int]:
+    """Delete the subscriptions and callbacks that a token made; return how many of each."""
+    callbacks = c.execute(delete(callback).where(callback.c.token == name)).rowcount
+    return end_hooks(c, hook.c.token == name), callbacks
 
 
 def end_hooks(c: Connection, *which: ColumnElement[bool]) -> int:

@@ -41,7 +41,7 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
         scopes=" ".join(sorted(ctx.caller.scopes)),
         created_at=now,
         due=now + FIRST_LOOK,
-        token=ctx.caller.owner,
+        token=ctx.caller.name,
     )
     await ctx.ledger.callbacks.add(callback)
     ctx.wake("callbacks")
