@@ -10,7 +10,7 @@ from sqlalchemy import select
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of
 from connector.domain.launches.credits import Spending, day_of
 from connector.domain.launches.eligibility import UNLIMITED, LaunchRules, Selection
-from connector.domain.launches.launch import InvitationState, Launch, LaunchOptions, LaunchStatus
+from connector.domain.launches.launch import RESTORED, InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
 from connector.domain.people.same_person import Member
@@ -154,6 +154,18 @@ async def test_people_wait_counted_or_held_and_resuming_approves_them(ledger: Le
     await decide(ledger, lease, await stored(ledger, a_message(3, at=NOW + 2), people(5, 6, 7)), above=3)
     one = await the_launch(ledger)
     assert (one.status, one.waiting) == (LaunchStatus.RUNNING, 7), "whoever was approved is not counted"
+
+
+async def test_a_restored_launch_stays_one_until_a_person_looked(ledger: Ledger) -> None:
+    lease = await a_lease(ledger)
+    await decide(ledger, lease, await stored(ledger, a_message(1), people(1)), above=3)
+    await ledger.launch_pauses.pause_one(None, (await the_launch(ledger)).id, RESTORED, NOW)
+    await decide(ledger, lease, await stored(ledger, a_message(2, at=NOW + 1), people(2, 3, 4, 5)), above=3)
+    one = await the_launch(ledger)
+    assert (one.status, one.pause_reason, one.waiting) == (LaunchStatus.PAUSED, "restored", 5)
+    resumed = await ledger.launches.resume(one.id, None, NOW)
+    assert resumed is not None
+    assert (resumed.status, resumed.waiting) == (LaunchStatus.RUNNING, 5)
 
 
 async def test_whoever_left_later_is_not_invited_by_what_was_computed_before(ledger: Ledger) -> None:

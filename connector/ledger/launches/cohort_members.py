@@ -10,7 +10,7 @@ from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.eligibility import Choice, LaunchRules, SkipReason
-from connector.domain.launches.launch import APPROVAL, Launch, LaunchOptions, LaunchStatus
+from connector.domain.launches.launch import APPROVAL, RESTORED, Launch, LaunchOptions, LaunchStatus
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.dialect import lock_people
@@ -125,7 +125,7 @@ def approve(c: Connection, launch_id: str) -> None:
 
 
 def _pause(c: Connection, grows: Launch, now: int) -> None:
-    if grows.pause_reason == APPROVAL:
+    if grows.pause_reason in (APPROVAL, RESTORED):  # of which resuming approves all who wait, too
         return
     values = {"status": LaunchStatus.PAUSED, "pause_reason": APPROVAL}
     c.execute(update(launch).where(launch.c.id == grows.id).values(**values))

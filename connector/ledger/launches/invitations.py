@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import Spending, day_of, launch_lane
+from connector.domain.launches.eligibility import LaunchRules, SkipReason, repeat_reason
 from connector.domain.launches.launch import Invitation, InvitationState, LaunchStatus, StartResult
+from connector.domain.lease import Lease
 from connector.domain.people.same_person import OPTED_OUT
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
@@ -28,7 +30,9 @@ from connector.ledger.launches.launch_row import (
 )
 from connector.ledger.people import aliases
 from connector.ledger.results.sync_row import load_facts
+from connector.text.json import loads
 
+_AHEAD = InvitationState.PLANNED, InvitationState.WAITING, InvitationState.HOLDOUT
 _REACHED = launch.c.started, launch.c.completed, launch.c.expired, launch.c.in_doubt
 
 
@@ -100,13 +104,20 @@ class Invitations(Repository):
             waiting = waiting.order_by(invitation.c.draw)
         return first(c, waiting.order_by(invitation.c.position), load_invitation)
 
-    @fenced
-    def begin_start(self, c: Connection, taken: Invitation, spending: Spending, now: int) -> str:
+    async def begin_start(self, lease: Lease | None, taken: Invitation, spending: Spending, now: int) -> str:
         """Store that an interview is about to be started, and spend its credits.
 
         Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
-        `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased or opted out).
+        `people_a_day`) or `gone`: it was cancelled meanwhile, or the person was erased, opted out, or turned
+        out to be one whom another invitation reached.
         """
+        try:
+            return await self._begin_start(lease, taken, spending, now)
+        except _SpentError:
+            return "held"
+
+    @fenced
+    def _begin_start(self, c: Connection, taken: Invitation, spending: Spending, now: int) -> str:
         people, people_lane = spending.people_a_day, launch_lane(taken.launch_id)
         if _credits_left(c, spending.lane, spending.cap, now) < spending.cost:
             return "held"
@@ -118,8 +129,11 @@ class Invitations(Repository):
             invitation.c.id == taken.id, invitation.c.state == InvitationState.WAITING, runs
         )
         said_no = OPTED_OUT in aliases.behind(c, [taken.register or 0]).values()
-        if said_no or aliases.forgotten(c, [taken.person]):
-            called_off = waits.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
+        reason = _reached(c, taken, now)
+        if reason or said_no or aliases.forgotten(c, [taken.person]):
+            called_off = waits.values(
+                state=InvitationState.CANCELLED, reason=reason, taken_at=None, updated_at=now
+            )
             move(c, taken.launch_id, "waiting", "cancelled", c.execute(called_off).rowcount)
             finish(c, taken.launch_id, now)
             return "gone"
@@ -127,7 +141,8 @@ class Invitations(Repository):
         if not c.execute(waits.values(**values)).rowcount:
             return "gone"
         move(c, taken.launch_id, "waiting", "sending")
-        spend(c, spending.lane, day_of(now), spending.cost)
+        if not spend(c, spending.lane, day_of(now), spending.cost, spending.cap):
+            raise _SpentError  # another process spent them meanwhile
         if people is not None:
             spend(c, people_lane, day_of(now), 1)
         return "sending"
@@ -256,10 +271,30 @@ class Invitations(Repository):
         c.execute(update(invitation).where(invitation.c.id == invitation_id).values(complete_due=due_at))
 
 
-def spend(c: Connection, lane: str, day: int, n: int) -> None:
-    """Spend credits of a day; a negative number gives them back."""
+class _SpentError(Exception):
+    """The day's credits do not suffice, so that nothing of a transaction may stay."""
+
+
+def spend(c: Connection, lane: str, day: int, n: int, most: int | None = None) -> bool:
+    """Spend credits of a day, up to `most` in all; return whether they sufficed. Less than 0 gives back."""
     insert_once(c, credit, lane=lane, day=day, n=0)
-    c.execute(update(credit).where(credit.c.lane == lane, credit.c.day == day).values(n=credit.c.n + n))
+    more = update(credit).where(credit.c.lane == lane, credit.c.day == day).values(n=credit.c.n + n)
+    return c.execute(more if most is None else more.where(credit.c.n <= most - n)).rowcount > 0
+
+
+def _reached(c: Connection, taken: Invitation, now: int) -> SkipReason | None:
+    """Return why a person may not be started again: another invitation turned out to be theirs."""
+    other = invitation.alias()
+    person = select(invitation.c.person).where(invitation.c.id == taken.id).scalar_subquery()
+    at = c.execute(
+        select(func.max(other.c.taken_at)).where(
+            other.c.person == person, other.c.id != taken.id, other.c.state.not_in(_AHEAD)
+        )
+    ).scalar()
+    if at is None:
+        return None
+    options = c.execute(select(launch.c.options).where(launch.c.id == taken.launch_id)).scalar_one()
+    return repeat_reason(at, LaunchRules(1, loads(options)["reinvite_after_days"]), now)
 
 
 def _credits_left(c: Connection, lane: str, cap: int, now: int) -> int:

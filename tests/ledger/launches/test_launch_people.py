@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from connector.domain.launches.eligibility import LaunchRules
-from connector.domain.launches.launch import LaunchStatus
+from connector.domain.launches.launch import InvitationState, LaunchStatus
 from connector.domain.people.same_person import Member
 from connector.errors import NotConfigured
 from connector.ledger.access.reseal import Tally, reseal
@@ -144,6 +144,40 @@ async def test_a_row_joins_two_persons_whatever_they_were_invited_by(desk: Desk)
         assert found.id == newest.id, alias_
     known = await desk.ledger.db.read(lambda c: c.execute(select(alias.c.person).distinct()).all())
     assert len(known) == 2  # one on the connection, one over all connections
+
+
+@pytest.mark.parametrize("days", [None, 30])
+async def test_who_was_started_waits_in_vain_under_another_name(desk: Desk, days: int | None) -> None:
+    await desk.launch(who("ada@example.com"))
+    await desk.start_all()
+    other = await desk.launch(who(user="u-ada"), days=days)
+    assert other.waiting == 1
+    joined = await desk.launch(who("ada@example.com", "u-ada"))
+    assert joined.skipped == {"already_invited": 1}
+    assert await desk.begin(await desk.waiting()) == "gone"
+    (called_off,) = await desk.all_of(other.id)
+    assert called_off.state is InvitationState.CANCELLED
+    assert called_off.reason == ("already_invited" if days is None else "recently_interviewed")
+    assert (await desk.find(other.id)).status is LaunchStatus.FINISHED
+    await desk.counts_are_true()
+
+
+async def test_of_one_person_who_waits_twice_one_is_started(desk: Desk) -> None:
+    for name in (who("ada@example.com"), who(user="u-ada")):
+        await desk.launch(name)
+    await desk.launch(who("ada@example.com", "u-ada"))
+    await desk.send()
+    assert await desk.begin(await desk.waiting()) == "gone"
+    await desk.counts_are_true()
+
+
+async def test_a_launch_that_may_invite_again_does(desk: Desk) -> None:
+    await desk.launch(who("ada@example.com"))
+    await desk.start_all()
+    await desk.launch(who(user="u-ada"), days=0)
+    await desk.launch(who("ada@example.com", "u-ada"))
+    desk.clock.advance(1)
+    assert await desk.begin(await desk.waiting()) == "sending"
 
 
 async def test_a_chain_of_rows_makes_one_person(desk: Desk) -> None:

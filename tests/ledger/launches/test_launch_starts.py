@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import select
 
+from connector.domain.launches.credits import Spending
 from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, LaunchStatus, Phase
 from connector.errors import Conflict
 from connector.ledger.db.schema.launches import invitation
+from connector.ledger.ledger import Ledger
 from tests.ledger.desk import CAP, DAY, HOUR, LANE, NAMES, Desk, handed, persons
 from tests.support.fakes import NOW
 
@@ -31,6 +34,25 @@ async def test_the_oldest_running_launch_is_next_in_the_cohorts_order(desk: Desk
     assert await desk.ledger.invitations.next_waiting(NAMES, single=False) is None
     assert (await desk.waiting(single=True)).launch_id == alone.id
     assert await desk.ledger.invitations.next_waiting(["other"], single=True) is None
+
+
+async def test_lanes_of_two_processes_never_spend_more_than_the_day_has(
+    desk: Desk, other_ledger: Ledger
+) -> None:
+    second = await other_ledger.leases.acquire("links:second", "another process", desk.now, 60_000)
+    await desk.launch(*persons(*range(30)))
+    for n in range(15):
+        one = await desk.waiting()
+        other = await desk.ledger.invitations.next_waiting(NAMES, single=False, except_ids=[one.id])
+        assert other is not None
+        spending = Spending(f"key {n}", 3, 5)
+        outcomes = await asyncio.gather(
+            desk.ledger.invitations.begin_start(desk.lease, one, spending, desk.now),
+            other_ledger.invitations.begin_start(second, other, spending, desk.now),
+        )
+        assert sorted(outcomes) == ["held", "sending"]
+        assert await desk.ledger.invitations.credits_left(f"key {n}", 5, desk.now) == 2
+    await desk.counts_are_true()
 
 
 async def test_a_start_is_committed_with_its_credits_before_it_happens(desk: Desk) -> None:
