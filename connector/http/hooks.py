@@ -106,8 +106,7 @@ async def subscribe(call: Call) -> Response:
     async with entered(ctx, wanted.connection, "subscribe", Effect.WRITE, {}) as entry:
         hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
         entry.outcome, entry.made = "done", {"hook_id": hook.id}
-    shown = secret if hook.token == ctx.caller.name else None
-    made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=shown)
+    made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=secret)
     where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
     return as_json(made, 201, {**NO_STORE, "Location": where})
 

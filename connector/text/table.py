@@ -14,7 +14,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s_-]+")
 _EMAIL = frozenset({"emailaddress", "emailadresse", "adresseemail", "mailaddress"})
 _AS_TEXT = re.compile(
-    r"""="(.*)"|'(?=[=+\-@0-9])(.*)""", re.DOTALL
+    r"""="(.*)"|'(?=[=+\-@0-9\uff1d\uff0b\uff0d\uff20])(.*)""", re.DOTALL
 )  # how spreadsheets and we mark a cell as text
 ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
 """What a spreadsheet makes of a long number, such as 1.2E+11 or 2E+15; 1234e5678 is an id."""
@@ -30,7 +30,8 @@ _EXACT_DIGITS = 15
 _LOST_DIGITS = 4  # all 0 by chance in one of 10,000
 
 
-def _plain(cell: str) -> str:
+def plain(cell: str) -> str:
+    """Return a text without what marks a cell as text: it may have passed through a spreadsheet."""
     marked = _AS_TEXT.fullmatch(cell)
     return cell if marked is None else marked[1] or marked[2] or ""
 
@@ -78,7 +79,7 @@ class Table:
                     continue
                 if len(cells) > width or (len(cells) < width and not padded):
                     raise self.refused(f"line {line} has another number of cells than the header")
-                row = {name: _plain(cell.strip()) for name, cell in zip(self.names, cells, strict=False)}
+                row = {name: plain(cell.strip()) for name, cell in zip(self.names, cells, strict=False)}
                 for name in exact:
                     cell = row.get(name, "")
                     if (rounded := ROUNDED.fullmatch(cell)) or GROUPED.fullmatch(cell):

@@ -132,8 +132,8 @@ async def _admit(ctx: Context, gate: Gate, request: HttpRequest) -> tuple[Respon
     if request.method != "POST":
         return None, request.receive
     body = await read_whole(request, LARGEST_BODY)
-    if body.count(b"{") + body.count(b"[") > MOST_VALUES:
-        message = f"The body holds more than {MOST_VALUES:,} objects and lists; send it in several requests."
+    if sum(map(body.count, (b"{", b"[", b","))) > MOST_VALUES:
+        message = f"The body holds more than {MOST_VALUES:,} values; send it in several requests."
         raise BodyTooLarge(message)
     request.state.size = len(body)
     refusal = await bearer.missing_scope(ctx.settings, body, granted) if granted else None

@@ -81,7 +81,7 @@ async def test_a_subscription_needs_the_scope_that_reads(world: World) -> None:
     assert (await world.client.post("/hooks", json=wanted, headers=both)).status_code == 201
 
 
-async def test_a_subscription_shows_its_secret_to_the_token_that_made_it(world: World) -> None:
+async def test_a_subscription_is_the_newest_tokens_and_outlives_the_one_before(world: World) -> None:
     await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
     wanted = {"target_url": "http://127.0.0.1:9/hook", "event": "interview_synced"}
     mine, other = [await a_token(world, "read", "write", name=name) for name in ("mine", "other")]
@@ -89,7 +89,10 @@ async def test_a_subscription_shows_its_secret_to_the_token_that_made_it(world: 
     assert made["secret"].startswith("whsec_")
     assert (await world.client.post("/hooks", json=wanted, headers=mine)).json() == made
     found = await world.client.post("/hooks", json=wanted, headers=other)
-    assert (found.status_code, found.json()) == (201, {**made, "secret": None})
+    assert (found.status_code, found.json()["id"]) == (201, made["id"])
+    assert found.json()["secret"] != made["secret"]
+    assert await world.context.ledger.tokens.revoke("mine", world.clock.now()) == (0, 0)
+    assert (await world.client.post("/hooks", json=wanted, headers=other)).json() == found.json()
 
 
 async def test_who_may_only_write_sees_counts_and_no_person(world: World) -> None:

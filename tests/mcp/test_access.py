@@ -104,7 +104,8 @@ async def test_a_person_who_opens_it_in_a_browser_is_told_what_it_is_for(world: 
     ("sent", "why"),
     [
         (b" " * http.LARGEST_BODY + b"{}", "4 MiB"),
-        (b"[" + b"[]," * http.MOST_VALUES + b"[]]", "100,000 objects and lists"),
+        (b"[" + b"[]," * http.MOST_VALUES + b"[]]", "100,000 values"),
+        (b"{" + b'"a":1,' * http.MOST_VALUES + b'"a":1}', "100,000 values"),
     ],
 )
 async def test_a_body_that_would_hold_up_all_others_is_refused_unread(

@@ -130,6 +130,21 @@ def test_a_placeholder_is_no_person(written: str) -> None:
     assert unusable(written, 1) is not None
 
 
+@pytest.mark.parametrize("written", [
+    "AnonymousUser", "anonymousUser", "Guest User", "guest_user", "unknown_user", "-None-", "null_null",
+    "undefined_undefined", "null:null", "%!s(<nil>)", "pd.NA", "Gast", "匿名", "неизвестно", "Optional(nil)",
+])  # fmt: skip
+def test_what_programs_write_for_nobody_is_no_person(written: str) -> None:
+    assert user_id_of(written) is None
+
+
+@pytest.mark.parametrize("marked", ["'{}", '="{}"'])
+@pytest.mark.parametrize("written", ["+4915100000001", "-100200300", "@handle_a", "0012398", "\uff1dfull"])
+def test_an_id_that_passed_through_a_spreadsheet_is_the_same(written: str, marked: str) -> None:
+    assert user_id_of(marked.format(written)) == user_id_of(written) == written
+    assert aliases_of(marked.format(written), None) == aliases_of(written, None)
+
+
 @pytest.mark.parametrize("written", REAL)
 def test_a_real_id_stays_as_it_is(written: str) -> None:
     assert user_id_of(written) == written

@@ -493,6 +493,12 @@ def test_an_address_in_an_unknown_form_is_no_word_of_anonymity(written: Any, ema
     assert (interview.respondent_email, interview.email_given) == (email, given)
 
 
+@pytest.mark.parametrize("nothing", ["null", "N/A", "undefined", "{{ url }}"])
+def test_words_for_nothing_are_no_link_mode_or_project(nothing: str) -> None:
+    found = interview({"transcript_url": nothing, "mode": nothing, "project_id": nothing})
+    assert (found.transcript_url, found.mode, found.project_id) == (None, None, None)
+
+
 def test_times_of_mail_and_browsers_are_read() -> None:
     body = {"completed_at": "Mon, 30 Nov 2026 10:00:00 GMT"}
     assert read_interview(body, "int_1", event=None).completed_at == 1_796_032_800_000

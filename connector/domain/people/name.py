@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.domain.people.properties import property_of
 from connector.domain.people.user_id import is_placeholder
-from connector.text.table import spelling
+from connector.text.table import plain, spelling
 from connector.text.values import text
 
 PARTS = ("first_name", "last_name", "First Name", "Last Name", "firstName", "lastName")
@@ -22,8 +22,8 @@ IDENTIFYING = frozenset({"email", "name", "userid", *(part for way in _WAYS for 
 
 def name_of(value: object) -> str | None:
     """Return the name in a value, on one line; None for what programs write where a name is missing."""
-    name = text(value)
-    return None if name is None or is_placeholder(name) else " ".join(_CONTROL.sub(" ", name).split())
+    name = plain(text(value) or "")
+    return None if not name or is_placeholder(name) else " ".join(_CONTROL.sub(" ", name).split())
 
 
 def name_in(properties: Mapping[str, Any], wanted: str) -> str | None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from connector.text.invisible import trimmed, visible
-from connector.text.table import GROUPED, ROUNDED
+from connector.text.table import GROUPED, ROUNDED, plain
 from connector.text.values import text
 
 LONGEST = 1_024
@@ -24,7 +24,10 @@ _PLACEHOLDERS = (
     | {"true", "false", "no value", "empty", "blank", "missing", "tbd", "%s", "%d", "desconocido", "inconnu"}
     | {"guest", "anonymous user", "unknown user", "deleted user", "not logged in", "logged out"}
     | {"redacted", "hidden", "masked", "object object", "user_id", "userid"}
-    | {"loading", "loading...", "wird geladen...", "chargement..."}
+    | {"loading", "loading...", "wird geladen...", "chargement...", "%!s(<nil>)", "pd.na", "no email"}
+    | {"anonymoususer", "guest user", "gast", "anonym", "anonyme", "anónimo", "аноним", "не указано"}
+    | {"匿名", "ゲスト", "不明", "未設定", "неизвестно", "n.v.t.", "notset", "optional(nil)"}
+    | {"9774d56d682e549c"}  # an id that many Android devices share
 )
 # true and false of spreadsheets, and no time of pandas; in other letter case they may be names
 _AS_WRITTEN = (
@@ -35,7 +38,7 @@ _AS_WRITTEN = (
 # nearly all ids, and then plain words: only reserved words are left
 _SIMPLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+-]{0,255}[A-Za-z0-9._+-])?")
 _WORDS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+ -]{0,255}[A-Za-z0-9._+-])?")
-_BETWEEN = re.compile(r"[\s,;|@]+")
+_BETWEEN = re.compile(r"[\s,;|@:_-]+")
 _NO_ID = re.compile(
     rf"{ROUNDED.pattern}|{GROUPED.pattern}|[+-]?0+(?:[.,]0+)?|-1[.,]0+|0[0 :.-]{{7,}}"
     r"|(?:err|fehler|erreur|errore|erro|ошибка):\d{3}",
@@ -59,7 +62,7 @@ def user_id_of(value: object) -> str | None:
     """Return the user id in a value; None for a placeholder, and for one of more than 1,024 characters."""
     if isinstance(value, str) and _SIMPLE.fullmatch(value):
         return None if _is_reserved(value) else whole(value)
-    user_id = whole(trimmed(text(value) or ""))
+    user_id = whole(plain(trimmed(text(value) or "")))
     return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
 
 
@@ -72,12 +75,10 @@ def whole(user_id: str) -> str:
 def _is_reserved(words: str) -> bool:
     """Tell whether words are reserved, each of them too: `null null`, `undefined@undefined`."""
     lower = words.lower()
-    return (
-        lower in _PLACEHOLDERS
-        or words in _AS_WRITTEN
-        or _NO_ID.fullmatch(words) is not None
-        or (len(parts := _BETWEEN.split(lower)) > 1 and _PLACEHOLDERS.issuperset(parts))
-    )
+    if lower in _PLACEHOLDERS or words in _AS_WRITTEN or _NO_ID.fullmatch(words):
+        return True
+    parts = list(filter(None, _BETWEEN.split(lower)))
+    return bool(parts) and (_PLACEHOLDERS.issuperset(parts) or " ".join(parts) in _PLACEHOLDERS)
 
 
 def has_merge_tag(text: str) -> bool:

@@ -17,7 +17,14 @@ from connector.domain.people.email import email_of, may_name
 from connector.domain.results.analysis import kept_analysis
 from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_values import YEAR_2000, completion_of, identifier, sentiment_of, themes_of
+from connector.domain.results.koji_values import (
+    YEAR_2000,
+    completion_of,
+    given_text,
+    identifier,
+    sentiment_of,
+    themes_of,
+)
 from connector.text import values
 from connector.text.values import read_time
 
@@ -107,11 +114,11 @@ def read_interview(
         themes=themes,
         sentiment=sentiment_of(read.first("sentiment")),
         quality_score=score,
-        transcript_url=values.text(read.first("transcript_url", "transcriptUrl")),
+        transcript_url=given_text(read.first("transcript_url", "transcriptUrl")),
         completed_at=completion_of(read.first("completed_at", "completedAt")),
         occurred_at=read.occurred_at() or values.in_range(signed_at or 0),
         project_id=project_id if project_id in projects else next(iter(projects), None),
-        mode=values.text(read.first("mode")),
+        mode=given_text(read.first("mode")),
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
         structured_answers=short_answers(read.first("structured_answers", "structuredAnswers")),
@@ -240,7 +247,7 @@ class _Body:
     def projects(self) -> tuple[str, ...]:
         """Return the projects that Koji names; a project in the metadata is the caller's own."""
         named = [section[key] for section in self._own for key in _PROJECT_KEYS if key in section]
-        texts = map(values.text, [self._aliased("project_id"), *named])
+        texts = map(given_text, [self._aliased("project_id"), *named])
         return tuple(dict.fromkeys(filter(None, texts)))
 
     def email(self) -> tuple[str | None, bool]:

@@ -37,6 +37,12 @@ def sentiment_of(value: Any) -> str | None:
     return cut(" ".join(name.lower().split()), _LONGEST_SENTIMENT)
 
 
+def given_text(value: Any) -> str | None:
+    """Return a text; None also for what programs write for none."""
+    found = values.text(value)
+    return None if found is None or is_not_given(found) else found
+
+
 def identifier(value: Any) -> str | None:
     """Return the value as an interview's id, or None if it cannot be one; a placeholder or an address cannot.
 

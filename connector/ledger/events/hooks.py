@@ -44,7 +44,9 @@ class Hooks(Repository):
 
     @writes
     def subscribe(self, c: Connection, new: Hook, secret: str) -> tuple[Hook, str]:
-        """Store a subscription; one of the same target, event and connection stays, and is returned.
+        """Store a subscription; one of the same target, event and connection stays.
+
+        Of another token it becomes this one's, with a new secret: that one may be revoked soon.
 
         Raises `Conflict` when the connection has `MOST` others, and `Unauthenticated` when the token that
         makes it was revoked meanwhile.
@@ -55,7 +57,11 @@ class Hooks(Repository):
         same = (getattr(hook.c, name) == getattr(new, name) for name in ("connection", "event", "target_url"))
         row = c.execute(select(*_HOOK, hook.c.secret).where(*same)).first()
         if row is not None:
-            return _hook(row), self.keys.open(row.secret)
+            if row.token == new.token:
+                return _hook(row), self.keys.open(row.secret)
+            owned = {"token": new.token, "secret": self.keys.seal(secret)}
+            c.execute(update(hook).where(hook.c.id == row.id).values(**owned))
+            return _hook(row)._replace(token=new.token), secret
         others = select(count()).select_from(hook).where(hook.c.connection == new.connection)
         if c.execute(others).scalar_one() >= MOST:
             raise Conflict(

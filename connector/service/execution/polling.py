@@ -9,6 +9,9 @@ from connector.context import Context
 
 T = TypeVar("T")
 _GROWTH = 1.5
+_AT_FULL_PACE = 32
+"""With more calls that wait, each looks less often, so that other readers of the ledger get their turn."""
+_waiting: set[object] = set()
 
 
 async def poll(
@@ -32,8 +35,14 @@ async def poll(
     until = None if seconds is None else (ctx.since or ctx.clock.now()) + seconds * 1000
     pause = first
     yield present
-    while not ctx.stopping.is_set() and (until is None or ctx.clock.now() < until):
-        await ctx.clock.sleep(pause)
-        pause = min(pause * _GROWTH, longest)
-        present = await read(present)
-        yield present
+    _waiting.add(call := object())
+    try:
+        while not ctx.stopping.is_set() and (until is None or ctx.clock.now() < until):
+            crowded = pause * max(1.0, len(_waiting) / _AT_FULL_PACE)
+            left = crowded if until is None else (until - ctx.clock.now()) / 1000
+            await ctx.clock.sleep(min(crowded, left + pause))
+            pause = min(pause * _GROWTH, longest)
+            present = await read(present)
+            yield present
+    finally:
+        _waiting.discard(call)
