@@ -12,6 +12,7 @@ import gc
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, TypeVarTuple
+from weakref import WeakValueDictionary
 
 from anyio import BrokenWorkerProcess, to_process
 
@@ -19,18 +20,23 @@ _SMALL: Final = 65_536
 LARGE: Final = 2_000_000
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+_turns: WeakValueDictionary[tuple[str, bool], asyncio.Lock] = WeakValueDictionary()
 
 
-async def apart(size: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
+async def apart(caller: str, size: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
     """Return `work(*args)`, done where it holds up no other request; `size` is that of its input in bytes.
 
     Above `LARGE`, a process does it, one call after the other; then `work`, its arguments and its result must
-    be picklable. The process is started by the first call and ends with the event loop.
+    be picklable. The process is started by the first call and ends with the event loop. Callers take turns:
+    each has one call in a thread and one in the process or in the line for it, and its others wait for those.
     """
     if size <= _SMALL:
         return work(*args)
-    if size <= LARGE:
-        return await asyncio.to_thread(work, *args)
+    async with _turns.setdefault((caller, size > LARGE), asyncio.Lock()):
+        return await (_in_process(work, *args) if size > LARGE else asyncio.to_thread(work, *args))
+
+
+async def _in_process(work: Callable[[*Ts], T], *args: *Ts) -> T:
     to_process.current_default_process_limiter().total_tokens = 1
     try:
         return await to_process.run_sync(_work, work, args)

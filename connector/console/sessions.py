@@ -19,7 +19,7 @@ from connector.context import Context
 from connector.domain.access import ConsoleSession
 from connector.errors import Forbidden, NotConfigured, Unauthenticated
 from connector.http.auth import Gate, token_digest
-from connector.http.token_throttle import TRUSTED
+from connector.http.token_throttle import trust
 from connector.security.caller import Caller
 from connector.settings.model import Settings
 
@@ -69,7 +69,7 @@ class Sessions:
         caller = None if digest is None else await self._gate.holder(bytes.fromhex(digest))
         if digest is None or caller is None:
             return None
-        request.scope.setdefault("state", {})[TRUSTED] = True
+        trust(request.scope, caller.name)
         form_token = hashlib.sha256(f"form {cookie}".encode()).hexdigest()
         return Session(replace(caller, surface=SURFACE), form_token, digest)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from connector.context import Context
 from connector.errors import LedgerUnavailable, Unauthenticated
-from connector.http.token_throttle import TRUSTED, Failures
+from connector.http.token_throttle import Failures, trust
 from connector.security.caller import TOKEN_PREFIX, Caller
 
 SURFACE = "http"
@@ -65,7 +65,7 @@ class Gate:
             if caller is None and text.startswith(TOKEN_PREFIX):
                 caller = await self._named(digest.hex())
         if caller is not None:
-            request.scope.setdefault("state", {})[TRUSTED] = True
+            trust(request.scope, caller.name)
             return caller
         await self.failed(request)
         if presented:

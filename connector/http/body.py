@@ -14,6 +14,7 @@ from connector.text.json import MAX_NESTING, UNSTORABLE, parse_json, unstorable
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MAX_FORM_FIELDS = 10_000
+MAX_FIELDS = 100_000
 MAX_PART_HEADERS = 8
 MAX_PART_HEADER_BYTES = 4_096
 
@@ -102,12 +103,15 @@ def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
 def _one_object(value: Any) -> dict[str, Any]:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if isinstance(value, dict):
-        return value
-    raise InvalidInput(
-        "The body must be one JSON object with the fields of this operation.",
-        errors=[FieldError("", "must be one JSON object")],
-    )
+    if not isinstance(value, dict):
+        raise InvalidInput(
+            "The body must be one JSON object with the fields of this operation.",
+            errors=[FieldError("", "must be one JSON object")],
+        )
+    if len(value) > MAX_FIELDS:
+        detail = f"has more than {MAX_FIELDS:,} fields"
+        raise InvalidInput(f"The body {detail}; send fewer.", errors=[FieldError("", detail)])
+    return value
 
 
 def _urlencoded(body: bytes) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ class Call:
 
     async def read(self, model: type[M]) -> M:
         """Return the input in body and query string. Raises as `request.read_model`."""
-        return await read_model(self.request, model)
+        return await read_model(self.request, model, self.ctx.caller.name)
 
     def connections(self, named: str | None = None) -> list[str]:
         """Return the names of the caller's connections, or only the name in the request.

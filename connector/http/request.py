@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from connector.apart import apart
+from connector.context import Context
 from connector.errors import Forbidden, InvalidInput
 from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType, parse_body, parse_pairs, too_large
 from connector.service.execution.operation import AnyOperation, Effect, Input
@@ -19,28 +20,37 @@ from connector.settings.model import Connection, Settings
 M = TypeVar("M", bound=BaseModel)
 Ts = TypeVarTuple("Ts")
 _Pairs = Sequence[tuple[str, str]]
+_MAX_READ_BYTES = 1024 * 1024  # reading needs no long lists
 
 
-async def read_model(request: Request, model: type[M]) -> M:
+async def read_model(request: Request, model: type[M], caller: str) -> M:
     """Return the input in body and query string. Raises as `read_input`."""
-    return await _read(request, _model, model)
+    return await _read(request, _MAX_READ_BYTES, caller, _model, model)
 
 
-async def read_input(request: Request, op: AnyOperation, connections: Mapping[str, Connection]) -> Input:
+async def read_input(request: Request, op: AnyOperation, ctx: Context) -> Input:
     """Return the input in body, query string and Idempotency-Key header, condensed.
 
     A field may stand in the body or in the query string, not in both: the one that is ignored could be the
     one that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
     `UnsupportedContentType`.
     """
-    key = None if op.effect is Effect.READ else request.headers.get("idempotency-key")
-    return await _read(request, _input, op.input, key, connections)
+    reads = op.effect is Effect.READ
+    key = None if reads else request.headers.get("idempotency-key")
+    most, connections = _MAX_READ_BYTES if reads else MAX_BODY_BYTES, ctx.settings.connections
+    return await _read(request, most, ctx.caller.name, _input, op.input, key, connections)
 
 
-async def _read(request: Request, read: Callable[[str | None, _Pairs, bytes, *Ts], M], *more: *Ts) -> M:
-    whole = await read_whole(request)
+async def _read(
+    request: Request,
+    most: int,
+    caller: str,
+    read: Callable[[str | None, _Pairs, bytes, *Ts], M],
+    *more: *Ts,
+) -> M:
+    whole = await read_whole(request, most)
     query = request.query_params.multi_items()
-    return await apart(len(whole), read, request.headers.get("content-type"), query, whole, *more)
+    return await apart(caller, len(whole), read, request.headers.get("content-type"), query, whole, *more)
 
 
 def _model(content_type: str | None, query: _Pairs, whole: bytes, model: type[M]) -> M:
@@ -66,7 +76,7 @@ def _values(content_type: str | None, query: _Pairs, whole: bytes) -> dict[str, 
     return {**in_url, **body}
 
 
-async def read_whole(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+async def read_whole(request: Request, most: int) -> bytes:
     """Return the body as it was sent. Raises `UnsupportedContentType`, and `BodyTooLarge` early."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:

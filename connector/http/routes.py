@@ -68,7 +68,7 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
         if ctx.stopping.is_set():
             raise LedgerUnavailable("The server is stopping; send the request again.", code="stopping")
         await admit(ctx, op)  # before the body, which may be large
-        payload = await read_input(request, op, ctx.settings.connections)
+        payload = await read_input(request, op, ctx)
         done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import MutableMapping
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 from connector.clock import Clock
 from connector.errors import TooManyFailures
@@ -14,9 +16,18 @@ MAX_ADDRESSES = 10_000  # addresses remembered; the address with the oldest last
 LONGEST_DELAY_SECONDS = 2.0
 RETRY_SECONDS = 5
 TRUSTED = "trusted"
-"""Key in the state of a request (ASGI) that is there once its sender is known."""
+"""Key in the state of a request (ASGI): the name of its sender, once it is known."""
+ON_TRUST = "on_trust"
+"""Key in the state of a request (ASGI): what the server wants called when the sender becomes known."""
 _WINDOW = 60_000
 _FIRST_DELAY_SECONDS = 0.1
+
+
+def trust(scope: MutableMapping[str, Any], sender: str) -> None:
+    """Note that the sender of a request is known, so that the server's limits for strangers end."""
+    state = scope.setdefault("state", {})
+    state[TRUSTED] = sender
+    state.get(ON_TRUST, bool)()
 
 
 class Failures:

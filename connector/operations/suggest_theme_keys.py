@@ -56,7 +56,8 @@ async def run(ctx: Context, payload: SuggestInput) -> Suggestions:
         for (_, label, _), n in totals.cells.items()
         if vocabulary is None or vocabulary.key_of(label) is None
     }
-    groups = await apart(100 * len(labels), groups_of, labels, vocabulary.names if vocabulary else {})
+    names = vocabulary.names if vocabulary else {}
+    groups = await apart(ctx.caller.name, 100 * len(labels), groups_of, labels, names)
     items = [
         Suggestion(
             key=key,

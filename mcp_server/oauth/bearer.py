@@ -15,7 +15,7 @@ from connector.domain.access import Grant
 from connector.errors import LedgerUnavailable, Unauthenticated
 from connector.http.auth import Gate, token_digest
 from connector.http.endpoint import NO_STORE
-from connector.http.token_throttle import TRUSTED
+from connector.http.token_throttle import trust
 from connector.operations import OPERATIONS
 from connector.security.caller import SCOPES, Caller
 from connector.service.grants import PREFIXES
@@ -53,7 +53,7 @@ async def caller(ctx: Context, gate: Gate, request: Request) -> Caller | None:
     if found[0].used_at is None or not 0 <= now - found[0].used_at < _USE_STORED_EVERY:
         with suppress(LedgerUnavailable):  # what it opens may only read
             await ctx.ledger.grants.used(found[0].id, now)
-    request.scope.setdefault("state", {})[TRUSTED] = True
+    trust(request.scope, known.name)
     return known
 
 

@@ -84,7 +84,8 @@ class Calling:
         await admit(ctx, op)
         arguments = params.arguments or {}
         size = getattr(getattr(request.request, "state", None), "size", 0)
-        payload = await apart(size, catalogue.condensed, op, arguments, ctx.settings.connections)
+        connections = ctx.settings.connections
+        payload = await apart(caller.name, size, catalogue.condensed, op, arguments, connections)
         if op.effect is Effect.READ:
             room = render.LARGEST if "limit" in arguments else render.CONCISE
             return await self._read_in_room(ctx, op, payload, caller, room)

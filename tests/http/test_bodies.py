@@ -133,8 +133,13 @@ class TestBodies:
         assert_problem(response, 415, "unsupported_content_type")
 
     async def test_a_body_above_20_mib(self, http: httpx.AsyncClient) -> None:
-        response = await http.post("/actions/echo", content=b" " * (MAX_BODY_BYTES + 1))
+        response = await http.post("/actions/touch", content=b" " * (MAX_BODY_BYTES + 1))
         assert_problem(response, 413, "body_too_large")
+
+    async def test_what_only_reads_takes_a_mebibyte(self, http: httpx.AsyncClient) -> None:
+        assert (await http.post("/actions/echo", content=b" " * 2**20)).status_code == 200
+        response = await http.post("/actions/echo", content=b" " * (2**20 + 1))
+        assert "1 MiB" in assert_problem(response, 413, "body_too_large")["detail"]
 
     async def test_a_body_of_undeclared_length_is_read_only_to_the_limit(
         self, http: httpx.AsyncClient
@@ -147,6 +152,6 @@ class TestBodies:
                 handed_out += 1
                 yield b" " * 1024 * 1024
 
-        response = await http.post("/actions/echo", content=endless())
+        response = await http.post("/actions/touch", content=endless())
         assert_problem(response, 413, "body_too_large")
         assert handed_out == 21

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from connector.errors import InvalidInput
 from connector.http.body import (
     MAX_BODY_BYTES,
+    MAX_FIELDS,
     MAX_FORM_FIELDS,
     BodyTooLarge,
     UnsupportedContentType,
@@ -131,6 +132,10 @@ class TestJson:
     )
     def test_other_content_types_are_unsupported(self, content_type: str | None) -> None:
         assert isinstance(refusal(content_type, b'{"a": 1}'), UnsupportedContentType)
+
+    def test_a_body_of_too_many_fields_is_refused(self) -> None:
+        body = json.dumps({f"k{number}__b": 1 for number in range(MAX_FIELDS + 1)}).encode()
+        assert refusal(None, body).message == "The body has more than 100,000 fields; send fewer."
 
     def test_a_body_above_the_limit_is_too_large(self) -> None:
         assert isinstance(refusal(None, b" " * (MAX_BODY_BYTES + 1)), BodyTooLarge)

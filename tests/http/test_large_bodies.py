@@ -88,9 +88,32 @@ async def test_a_large_body_is_read_apart(
 
 @pytest.mark.unit
 async def test_a_process_that_was_killed_is_started_anew() -> None:
-    first = await apart.apart(apart.LARGE + 1, os.getpid)
+    first = await apart.apart("a", apart.LARGE + 1, os.getpid)
     os.kill(first, signal.SIGKILL)
-    assert await apart.apart(apart.LARGE + 1, os.getpid) not in (first, os.getpid())
+    assert await apart.apart("a", apart.LARGE + 1, os.getpid) not in (first, os.getpid())
+
+
+@pytest.mark.unit
+async def test_callers_take_turns_and_what_is_small_waits_for_nothing_large(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    order: list[str] = []
+    os.mkfifo(gate)
+
+    async def call(caller: str) -> None:
+        await apart.apart(caller, apart.LARGE + 1, os.getpid)
+        order.append(caller)
+
+    first = asyncio.create_task(apart.apart("a", apart.LARGE + 1, gate.read_text))
+    others = asyncio.gather(*map(call, "aab"))
+    try:
+        async with asyncio.timeout(60):
+            assert await apart.apart("a", apart.LARGE, str, 1) == "1"
+    finally:
+        await asyncio.to_thread(gate.write_text, "open")
+    assert await first == "open"
+    await others
+    assert order == ["b", "a", "a"]
+    assert not apart._turns
 
 
 @pytest.mark.e2e

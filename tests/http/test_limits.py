@@ -299,6 +299,30 @@ async def test_the_limit_holds_for_connections_that_are_not_read(
             connection.close()
 
 
+async def test_requests_of_one_sender_that_wait_for_their_answer_shut_out_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TRUSTED_BYTES", 200_000)
+    monkeypatch.setattr(limits, "UNTRUSTED_BYTES", 60_000)
+    waits = b'{"interview_ids": ["int-1"], "wait_seconds": 20}' + b" " * 40_000  # head and body are one piece
+    cohort = b'{"cohort_id": "c", "in_cohort": false, "users": []}' + b" " * 40_000
+    async with (
+        open_world(tmp_path, workers=False, AMPLITUDE_COHORT_WEBHOOK_TOKEN="token") as world,
+        watched(world) as (port, room),
+    ):
+        request = post("/actions/backfill_interviews", AUTHORIZED, body=waits)
+        held = asyncio.create_task(told(port, request))
+
+        async def arrived() -> bool:
+            return room.held[1] > 40_000
+
+        await until(arrived)
+        assert [status(await told(port, request)) for _ in range(4)] == [503] * 4
+        assert status(await told(port, post("/webhooks/amplitude/cohorts?token=token", body=cohort))) == 200
+        assert not held.done()
+        held.cancel()
+
+
 async def test_known_senders_do_not_fill_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "TRUSTED_BYTES", 1_000_000)
     head = b"POST /actions/list_syncs HTTP/1.1\r\nHost: x\r\n%bContent-Length: 900000\r\n\r\n" % AUTHORIZED

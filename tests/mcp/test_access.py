@@ -119,7 +119,7 @@ async def test_a_body_that_would_hold_up_all_others_is_refused_unread(
 async def test_long_arguments_are_read_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
-    async def apart(size: int, work: Callable[..., Any], *args: Any) -> Any:
+    async def apart(_: str, size: int, work: Callable[..., Any], *args: Any) -> Any:
         read.append(size)
         return work(*args)
 

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from connector.http.token_throttle import TRUSTED, subscriber_address
+from connector.http.token_throttle import ON_TRUST, TRUSTED, subscriber_address
 
 LARGEST_HEAD: Final = 65_536
 MOST_HEADERS: Final = 128
@@ -42,7 +42,8 @@ class TooLarge(Exception):
 class Room:
     """What all connections share: `most` connections, and bytes of requests that are not answered.
 
-    Requests of unknown senders hold `UNTRUSTED_BYTES`, those of known ones `TRUSTED_BYTES`. When there is no
+    Requests of unknown senders hold `UNTRUSTED_BYTES`, those of known ones `TRUSTED_BYTES`, of which
+    each sender has a quarter: requests that wait for their answer never shut out others. When there is no
     room, the connection that has waited longest for bytes of its sender is refused, so that slow senders
     never shut out others. An address has a quarter of the connections.
     """
@@ -50,6 +51,7 @@ class Room:
     def __init__(self, most: int) -> None:
         self.most = most
         self.held = [0, 0]  # bytes of unknown senders, and of known ones
+        self.senders: Counter[str] = Counter()  # bytes of each known sender
         self.waiting: dict[BoundedProtocol, None] = {}  # in the order in which they began to wait
         self.addresses: Counter[str] = Counter()
 
@@ -58,15 +60,32 @@ class Room:
         self.waiting.pop(connection, None)
         self.waiting[connection] = None
 
+    def count(self, sender: str | None, size: int) -> None:
+        """Count bytes of a sender, or fewer; None is unknown."""
+        self.held[sender is not None] += size
+        if sender is not None:
+            self.senders[sender] += size
+            if not self.senders[sender]:
+                del self.senders[sender]
+
     def refuse_longest(self, otherwise: BoundedProtocol) -> None:
         """Refuse the unknown sender that has waited longest, or `otherwise` when none waits."""
-        next((one for one in self.waiting if not one.is_trusted()), otherwise).refuse(_NO_ROOM)
+        next((one for one in self.waiting if one.sender() is None), otherwise).refuse(_NO_ROOM)
 
     def make_room(self, otherwise: BoundedProtocol) -> None:
-        """Refuse until the requests of senders as `otherwise`, known or not, hold no more than they may."""
-        known = otherwise.is_trusted()
-        while self.held[known] > (TRUSTED_BYTES if known else UNTRUSTED_BYTES) and not otherwise.is_refused:
-            holding = (one for one in self.waiting if one.held and one.is_trusted() == known)
+        """Refuse until the sender of `otherwise`, and all that are known or not as it, hold what they may."""
+        sender = otherwise.sender()
+        known = sender is not None
+        most = TRUSTED_BYTES if known else UNTRUSTED_BYTES
+        while not otherwise.is_refused:
+            alone = sender is not None and self.senders[sender] > most // 4
+            if not alone and self.held[known] <= most:
+                return
+            holding = (
+                one
+                for one in self.waiting
+                if one.held and (one.sender() == sender if alone else (one.sender() is not None) == known)
+            )
             next(holding, otherwise).refuse(_NO_ROOM)
 
     def belongs(self, connection: BoundedProtocol, address: str | None) -> None:
@@ -99,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a connection; the time of its first request runs from here."""
         super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
         self.held = 0
-        self._was_known = False
+        self._counted_for: str | None = None
         self._head_ended = False
         self._unread = 0
         self._largest = 0
@@ -110,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._late = False
         self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
         self._room.wait(self)
-        self._room.belongs(self, self._sender())
+        self._room.belongs(self, self._address())
         if len(self.connections) > self._room.most and not self.is_refused:
             self._room.refuse_longest(self)
 
@@ -147,6 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_ended = True
         self._due = self.loop.time() + BODY_SECONDS
         HttpToolsProtocol.on_headers_complete(self)
+        self.scope["state"][ON_TRUST] = self._has_room
 
     def on_body(self, body: bytes) -> None:
         """Take a chunk of the body."""
@@ -173,9 +193,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._room.wait(self)
         HttpToolsProtocol.on_response_complete(self)
 
-    def is_trusted(self) -> bool:
-        """Tell whether the sender of the request is known."""
-        return self.scope is not None and TRUSTED in self.scope["state"]
+    def sender(self) -> str | None:
+        """Return the sender of the request once it is known."""
+        return None if self.scope is None else self.scope["state"].get(TRUSTED)
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not HTTP, unless it was refused already."""
@@ -207,7 +227,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._read_at = now
         return now - self._read_at > UNREAD_SECONDS
 
-    def _sender(self) -> str | None:
+    def _address(self) -> str | None:
         """Return the address that a connection counts for; a proxy's counts for none.
 
         Behind a proxy it is the address that uvicorn took from the proxy's header, once it did.
@@ -222,19 +242,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _follow_proxy(self) -> None:
         if self.scope is not None and self.scope["client"] is not self.client and self.address is None:
-            self._room.belongs(self, self._sender())
+            self._room.belongs(self, self._address())
 
-    def _has_room(self, size: int) -> bool:
+    def _has_room(self, size: int = 0) -> bool:
         """Count bytes until the request is answered; tell whether there is room."""
-        self._room.held[self._was_known] -= self.held
-        self._was_known = self.is_trusted()
+        self._room.count(self._counted_for, -self.held)
+        self._counted_for = self.sender()
         self.held += size
-        self._room.held[self._was_known] += self.held
+        self._room.count(self._counted_for, self.held)
         self._room.make_room(self)
         return not self.is_refused
 
     def _leave(self) -> None:
-        self._room.held[self._was_known] -= self.held
+        self._room.count(self._counted_for, -self.held)
         self.held = 0
         self._room.waiting.pop(self, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
@@ -20,7 +19,6 @@ from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads
 
 LARGEST_BODY = 20 * 1024 * 1024
-_SMALL = 16_384
 _log = structlog.get_logger(__name__)
 
 
@@ -39,8 +37,6 @@ class CohortWebhook(Webhook):
             if connection.amplitude_cohort_webhook_token is not None
         }
         self._failures = Failures()
-        # large bodies are read one after the other: side by side all would be late, not only the last
-        self._reading = asyncio.Lock()
 
     async def receive(self, path: str | None, exchange: Exchange) -> None:
         """Answer one request: check its token before its body is read."""
@@ -49,13 +45,14 @@ class CohortWebhook(Webhook):
         if connection is None:
             await self._failures.add(exchange.address, context.clock)
             raise self._refusal(path)
-        exchange.trust()
+        sender = f"{self.sent} of {connection.name}"
+        exchange.trust(sender)
         too_large = "A message has at most 20 MiB; send fewer properties."
         body = await exchange.body(LARGEST_BODY, too_large)
         now = context.clock.now()
         try:
-            message, chunks, users = await self._read(
-                connection, _parameter(exchange, "cohort_id"), body, now
+            message, chunks, users = await apart(
+                sender, len(body), _read, connection, _parameter(exchange, "cohort_id"), body, now
             )
         except InvalidInput as error:
             raise WebhookRefused(422, error.reason, error.message, errors=error.errors) from None
@@ -87,14 +84,6 @@ class CohortWebhook(Webhook):
         )
         _log.warning("cohort_webhook_refused", configured=configured)
         return WebhookRefused(401, "unauthenticated", detail)
-
-    async def _read(
-        self, connection: Connection, cohort_id: str | None, body: bytes, now: int
-    ) -> tuple[CohortMessage, list[str], int]:
-        if len(body) <= _SMALL:
-            return _read(connection, cohort_id, body, now)
-        async with self._reading:
-            return await apart(len(body), _read, connection, cohort_id, body, now)
 
 
 def _read(

@@ -18,7 +18,7 @@ from connector.errors import FieldError, LedgerUnavailable, TooManyFailures
 from connector.http.endpoint import Endpoint, parameter
 from connector.http.health import Status
 from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
-from connector.http.token_throttle import TRUSTED
+from connector.http.token_throttle import trust
 from connector.metrics import WEBHOOKS
 from connector.settings.model import Settings
 
@@ -73,9 +73,9 @@ class Exchange:
                 return bytes(body) + chunk if body else chunk
             body += chunk
 
-    def trust(self) -> None:
+    def trust(self, sender: str) -> None:
         """Note that the sender is known, so that the server's limits for strangers end."""
-        self._scope.setdefault("state", {})[TRUSTED] = True
+        trust(self._scope, sender)
 
     async def ok(self, body: bytes, result: str) -> None:
         """Answer 200 with JSON; HEAD without the body."""
