@@ -91,7 +91,7 @@ PLACEHOLDERS = [
     ),
     *("#GETTING_DATA", "#N/A N/A", "Err:504", "Fehler:504", "#ДЕЛ/0!", "Ошибка:502"),
     *("FALSCH", "FAUX", "FALSO", "ONWAAR", "ЛОЖЬ", "FAŁSZ", "WAHR", "VRAI", "VERDADERO", "YANLIŞ", "NaT"),
-    *("0.00", "0,00", "0.000", "00", "-0.0", "-1.0", "0000-00-00 00:00:00", "00:00:00:00:00:00"),
+    *("0.00", "0,00", "0.000", "-0.0", "-1.0", "0000-00-00 00:00:00", "00:00:00:00:00:00"),
     *("N/D", "S/D", "k. A.", "unbekannt", "desconocido", "н/д", "нет данных", "not-set", "not_provided"),
     *("Wird geladen...", "Chargement\u2026"),
 ]

@@ -40,7 +40,7 @@ _SIMPLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+-]{0,255}[A-Za-z0-9._+-])?")
 _WORDS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+ -]{0,255}[A-Za-z0-9._+-])?")
 _BETWEEN = re.compile(r"[\s,;|@:_-]+")
 _NO_ID = re.compile(
-    rf"{ROUNDED.pattern}|{GROUPED.pattern}|[+-]?0+(?:[.,]0+)?|-1[.,]0+|0[0 :.-]{{7,}}"
+    rf"{ROUNDED.pattern}|{GROUPED.pattern}|[+-]?0+[.,]0+|-1[.,]0+|0[0 :.-]{{7,}}"
     r"|(?:err|fehler|erreur|errore|erro|ошибка):\d{3}",
     re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, false, func, or_, select
 from connector.domain.launches.launch import Invitation
 from connector.domain.people.mentions import Names
 from connector.domain.people.same_person import ERASED_PERSON, Member
-from connector.domain.people.user_id import user_id_of
+from connector.domain.people.user_id import is_placeholder, whole
 from connector.domain.results.respondent import external_alias, is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.access.secrets import Keys
@@ -41,7 +41,8 @@ class Person:
 
     def keys_of(self, user_id: str | None, email: str | None) -> tuple[int, ...]:
         """Return the alias keys of identifiers."""
-        member = Member(user_id_of(user_id), email, None)
+        named = None if user_id is None or is_placeholder(user_id) else whole(user_id)
+        member = Member(named, email, None)
         return alias_keys(self.secrets.people, self.connection, member)
 
     def hashes(self) -> set[str]:
