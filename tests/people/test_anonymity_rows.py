@@ -139,10 +139,14 @@ async def test_neither_rows_nor_pages_nor_the_log_of_sqlite_join_them(tmp_path: 
 
 
 def assert_joins_nothing(mine: list[str], theirs: list[str]) -> None:
-    """Check that the order of one table's rows, as interviews, does not tell that of the other's."""
-    assert sum(one == other for one, other in zip(mine, theirs, strict=True)) < PEOPLE / 2
+    """Check that the order of one table's rows, as interviews, does not tell that of the other's.
+
+    Of twelve in random order six are neighbours by chance in one of a hundred, nine in one of 8,000.
+    """
+    most = PEOPLE * 3 / 4
+    assert sum(one == other for one, other in zip(mine, theirs, strict=True)) < most
     neighbours = {*pairwise(theirs), *pairwise(theirs[::-1])}
-    assert sum(pair in neighbours for pair in pairwise(mine)) < PEOPLE / 2
+    assert sum(pair in neighbours for pair in pairwise(mine)) < most
 
 
 async def sqlite_scattered(world: World, path: Path) -> None:
