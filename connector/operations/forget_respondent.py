@@ -17,7 +17,9 @@ class ForgetInput(WaitInput):
 
     email: str | None = Field(None, min_length=1, max_length=1_024, description="Their e-mail address.")
     user_id: UserId | None = Field(
-        None, description="Their Amplitude user id; also unset in Amplitude when nothing else knows it."
+        None,
+        min_length=1,
+        description="Their Amplitude user id; also unset in Amplitude when nothing else knows it.",
     )
 
 

@@ -42,7 +42,7 @@ class PersonInput(Input):
     """The person to show: give email, user_id or both; without connection on all of yours."""
 
     email: str | None = Field(None, min_length=1, max_length=1_024, description="Their e-mail address.")
-    user_id: UserId | None = Field(None, description="Their Amplitude user id.")
+    user_id: UserId | None = Field(None, min_length=1, description="Their Amplitude user id.")
 
 
 class _OfConnection(BaseModel):

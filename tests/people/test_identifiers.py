@@ -16,6 +16,7 @@ from connector.domain.results.interview import Interview
 from connector.domain.results.respondent import names_of
 from connector.errors import InvalidInput
 from connector.operations.get_person import PersonInput
+from connector.service.input.launch_input import MemberInput
 from connector.service.input.validate import read_input
 
 pytestmark = pytest.mark.unit
@@ -143,6 +144,12 @@ def test_what_programs_write_for_nobody_is_no_person(written: str) -> None:
 def test_an_id_that_passed_through_a_spreadsheet_is_the_same(written: str, marked: str) -> None:
     assert user_id_of(marked.format(written)) == user_id_of(written) == written
     assert aliases_of(marked.format(written), None) == aliases_of(written, None)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_member_with_a_blank_id_is_one_without(blank: str) -> None:
+    given = MemberInput.model_validate({"user_id": blank, "email": "ann@example.com"})
+    assert member(given.user_id, given.email, None) == Member(None, "ann@example.com", None)
 
 
 @pytest.mark.parametrize("written", REAL)

@@ -109,7 +109,7 @@ class Invitations(Repository):
 
         Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
         `people_a_day`) or `gone`: it was cancelled meanwhile, or the person was erased, opted out, or turned
-        out to be one whom another invitation reached.
+        out to be a person whom another invitation reached.
         """
         try:
             return await self._begin_start(lease, taken, spending, now)

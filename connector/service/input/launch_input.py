@@ -332,8 +332,7 @@ def _given(
     segment_by: str | None,
 ) -> Given:
     """Return people as they are stored. Raises `InvalidInput`."""
-    members: list[Member] = []
-    wrong: list[int] = []
+    members, wrong = list[Member](), list[int]()
     for at, person in enumerate(people):
         properties = person.properties or {}
         email = person.email or property_of(properties, email_property)

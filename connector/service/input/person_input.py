@@ -17,7 +17,7 @@ def _is_one_number(user_id: str) -> str:
     return user_id
 
 
-UserId = Annotated[str, Field(min_length=1, max_length=1_024), AfterValidator(_is_one_number)]
+UserId = Annotated[str, Field(max_length=1_024), AfterValidator(_is_one_number)]
 """A user id of a caller, who can be told that a spreadsheet wrote 4,711,001 for 4711001."""
 
 
